@@ -1,0 +1,1 @@
+"""Pixels → verdict. Knows no network, no Redis and no Flask."""

@@ -1,0 +1,96 @@
+"""Every setting of Assay, read from the environment (prefix ``ASSAY_``) and validated at start."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _split_on_commas(value: object) -> object:
+    """Let an environment variable hold a list as ``a,b,c``."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _default_data_dir() -> Path:
+    """Return the XDG base directory for this application's data (XDG Base Directory 0.8)."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "assay"
+
+
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split_on_commas)
+]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_on_commas)]
+
+
+class Settings(BaseSettings):
+    """The settings; each field is the environment variable ``ASSAY_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", frozen=True)
+
+    redis_url: str | None = Field(
+        default=None,
+        pattern=r"^(rediss?|unix)://",
+        description="The Redis or Valkey that holds verdicts. Unset: an embedded Valkey.",
+    )
+    broker_url: str | None = Field(
+        default=None, description="The Celery broker. Unset: the same Redis."
+    )
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        description="Where the embedded Valkey, uploads in transit and logs live.",
+    )
+    bind: str = Field(
+        default="127.0.0.1:8750",
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$",
+        description="The address and port that the API listens on.",
+    )
+    fetch_allow_nets: Networks = Field(
+        default=(),
+        description="Networks (CIDR, comma-separated) that may be fetched from although not public.",
+    )
+    allowed_origins: Words = Field(
+        default=(),
+        description="Web origins, beside the extension's own, whose pages may call the API.",
+    )
+    allowed_hosts: Words = Field(
+        default=(),
+        description="Host names, beside loopback's and the bound one, under which the API answers.",
+    )
+    verdict_ttl: int = Field(
+        default=30 * 24 * 3600, ge=60, description="Seconds that a verdict is kept."
+    )
+    revalidate_after: int = Field(
+        default=24 * 3600,
+        ge=1,
+        description="Seconds after which a check asks the web again whether a URL's image changed.",
+    )
+    failure_ttl: int = Field(
+        default=300, ge=1, description="Seconds that a failure to fetch or judge is remembered."
+    )
+    worker_processes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Processes of one worker. Unset: one per core.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe log line that is written."
+    )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Read and validate the environment once.
+
+    Raises:
+        pydantic.ValidationError: a variable has a value that cannot be.
+    """
+    return Settings()

@@ -1,0 +1,1 @@
+"""Data → members. Knows models; nothing imports it."""

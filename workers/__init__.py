@@ -1,0 +1,1 @@
+"""URL → verdict in the store. Knows models; knows no Flask."""
