@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     fetch_allow_nets: Networks = Field(
         default=(),
-        description="Networks (CIDR, comma-separated) that may be fetched from although not public.",
+        description="Networks (CIDRs) that may be fetched from although they are not public.",
     )
     allowed_origins: Words = Field(
         default=(),
