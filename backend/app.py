@@ -1,0 +1,95 @@
+"""The application factory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+from flask.json.provider import JSONProvider
+from flask_openapi3 import Info, OpenAPI
+
+from backend import guard, problems
+from backend.blueprints import checks, images, lookups, ops
+from backend.checking import Checker
+from backend.services import Services
+from models.manifest import load_manifest
+from settings import Settings, get_settings
+from workers.app import make_celery
+from workers.logs import configure_logs
+from workers.spool import Spool
+from workers.store import Store
+
+DESCRIPTION = "Tells whether images on the web are likely AI-made."
+LARGEST_BODY = 2**20
+"""Bytes of a request's body, but for uploaded images."""
+GRACE = 5
+"""Seconds that requests have to end when the API is told to."""
+
+
+class OrjsonProvider(JSONProvider):
+    """JSON that is fast and refuses deep nesting instead of exhausting the stack."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        """Serialise."""
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        """Parse; raises a ValueError for what is not JSON."""
+        return orjson.loads(s)
+
+
+def create_app(settings: Settings | None = None) -> OpenAPI:
+    """Make the API.
+
+    Raises:
+        ValueError: no Redis is set.
+        models.manifest.WeightsError: the weights' manifest cannot be read.
+    """
+    settings = settings or get_settings()
+    configure_logs(settings)
+    app = OpenAPI(
+        "backend",
+        info=Info(title="Assay", version=version("assay"), description=DESCRIPTION),
+        validation_error_callback=problems.invalid_request,
+        validation_error_model=problems.Problem,
+    )
+    app.json = OrjsonProvider(app)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.extensions["assay"] = _services(settings)
+    guard.register(app, settings)
+    problems.register(app)
+    for module in (checks, lookups, images, ops):
+        app.register_api(module.blueprint)
+    return app
+
+
+def _services(settings: Settings) -> Services:
+    model_version = load_manifest().version
+    store = Store.open(settings, model_version)
+    checker = Checker(
+        store, make_celery(settings), settings.revalidate_after, settings.fetch_allow_nets
+    )
+    return Services(checker, store, Spool(settings.data_dir / "uploads"), model_version)
+
+
+def run_api(settings: Settings) -> None:
+    """Replace this process by gunicorn serving the API.
+
+    Raises:
+        ValueError: no Redis is set.
+    """
+    if settings.redis_url is None:
+        raise ValueError("ASSAY_REDIS_URL is not set")
+    os.execv(  # noqa: S606
+        sys.executable,
+        [
+            *(sys.executable, "-m", "gunicorn", "backend.app:create_app()"),
+            *("--bind", settings.bind),
+            # Threads, for most requests wait; two processes, for Python runs one thread at a time.
+            *("--worker-class", "gthread", "--workers", "2", "--threads", "32"),
+            *("--graceful-timeout", str(GRACE), "--no-control-socket", "--log-level", "warning"),
+        ],
+    )

@@ -1,0 +1,74 @@
+"""Checks: images by their URLs, judged if they are not known."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from urllib.parse import urlsplit
+
+from flask import Response
+from flask_openapi3 import APIBlueprint
+from werkzeug.exceptions import NotFound
+
+from backend.schemas.checks import CheckBody, CheckPath, CheckQuery, CheckReply
+from backend.services import services
+from models.verdict import CheckItem
+from workers.store import CheckRecord
+
+blueprint = APIBlueprint("checks", __name__, url_prefix="/v1")
+
+RETRY_AFTER = 1
+"""Seconds after which it is worth asking again for a pending check."""
+
+
+@blueprint.post("/checks", responses={200: CheckReply, 202: CheckReply})
+def create_check(body: CheckBody) -> Response:
+    """Check images by their URLs: known verdicts at once, the others are judged."""
+    record = CheckRecord(
+        urls=tuple(body.urls),
+        created_at=time.time(),
+        force=body.force,
+        referer=_origin(body.page),
+        queue=body.queue,
+    )
+    return begin_check(record, body.wait)
+
+
+@blueprint.get("/checks/<id>", responses={200: CheckReply, 202: CheckReply})
+def get_check(path: CheckPath, query: CheckQuery) -> Response:
+    """Ask again for a check's items."""
+    record = services().store.check(path.id)
+    if record is None:
+        raise NotFound("There is no such check, or it is over an hour old.")
+    return reply(path.id, services().checker.check(record, query.wait))
+
+
+def begin_check(record: CheckRecord, wait: float) -> Response:
+    """Give the check an id, do it, and answer."""
+    check_id = uuid.uuid4().hex
+    services().store.save_check(check_id, record)
+    return reply(check_id, services().checker.check(record, wait))
+
+
+def reply(check_id: str | None, items: list[CheckItem]) -> Response:
+    """Answer 200 if nothing is pending, and else 202 with where and when to ask again."""
+    pending = any(item.status == "pending" for item in items)
+    body = CheckReply(id=check_id, status="pending" if pending else "done", items=items)
+    answer = Response(body.model_dump_json(exclude_none=True), content_type="application/json")
+    if pending:
+        answer.status_code = 202
+        answer.headers["Location"] = f"/v1/checks/{check_id}"
+        answer.headers["Retry-After"] = str(RETRY_AFTER)
+    return answer
+
+
+def _origin(page: str | None) -> str | None:
+    """Return the page's origin as a Referer; None for what is no web page."""
+    try:
+        parts = urlsplit(page or "")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not host or not host.isascii():
+        return None
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}/"

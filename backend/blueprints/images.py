@@ -1,0 +1,39 @@
+"""Uploads: images that have no public URL."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint
+
+from backend.blueprints.checks import begin_check
+from backend.schemas.checks import CheckReply
+from backend.schemas.images import ImageForm
+from backend.services import services
+from workers.store import CheckRecord, upload_address
+
+blueprint = APIBlueprint("images", __name__, url_prefix="/v1")
+
+LARGEST_IMAGE = 20 * 2**20
+"""Bytes; the same as for fetched images."""
+_ROOM_FOR_THE_FORM = 2**16
+
+
+@blueprint.before_request
+def allow_an_image() -> None:
+    """Let this call's body be larger than the others'."""
+    request.max_content_length = LARGEST_IMAGE + _ROOM_FOR_THE_FORM
+
+
+@blueprint.post("/images", responses={200: CheckReply, 202: CheckReply})
+def create_image(form: ImageForm) -> Response:
+    """Check an image file; its item's `url` is `sha256:` and the hash of its bytes."""
+    sha256 = services().spool.put(form.image.read())
+    record = CheckRecord(
+        urls=(upload_address(sha256),),
+        created_at=time.time(),
+        queue=form.queue,
+        uploaded=True,
+    )
+    return begin_check(record, form.wait)

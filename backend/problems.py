@@ -1,0 +1,77 @@
+"""Errors as problem documents (RFC 9457): the one place where an error becomes HTTP."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, Response
+from kombu.exceptions import OperationalError
+from pydantic import BaseModel, Field, ValidationError
+from redis import RedisError
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+log = structlog.get_logger()
+
+RETRY_AFTER = 5
+"""Seconds after which a client may try again when Redis or the broker is away."""
+
+
+class InvalidField(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str = Field(description="Where, as `body.urls.3`; empty for the whole.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(description="The HTTP status in words.")
+    status: int
+    detail: str = Field(description="What went wrong, for people.")
+    errors: list[InvalidField] | None = None
+
+
+def problem(status: int, detail: str, errors: list[InvalidField] | None = None) -> Response:
+    """Make the response for an error."""
+    body = Problem(title=HTTP_STATUS_CODES[status], status=status, detail=detail, errors=errors)
+    return Response(
+        body.model_dump_json(exclude_none=True), status, content_type="application/problem+json"
+    )
+
+
+def invalid_request(error: ValidationError) -> Response:
+    """Tell what is wrong with a request, without repeating what was sent."""
+    errors = [
+        InvalidField(field=".".join(map(str, each["loc"])), detail=each["msg"])
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return problem(422, "The request is not of the form that this call takes.", errors)
+
+
+def register(app: Flask) -> None:
+    """Turn every error of the application into a problem document."""
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        if error.response is not None:  # made by us, such as `invalid_request`
+            return error.response  # type: ignore[return-value]  # a werkzeug response at least
+        answer = problem(error.code or 500, error.description or "")
+        for name, value in error.get_headers():
+            if name.lower() in ("allow", "retry-after"):
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(RedisError)
+    @app.errorhandler(OperationalError)
+    def store_is_away(error: Exception) -> Response:
+        log.warning("store_unavailable", error=type(error).__name__)
+        answer = problem(503, "Assay cannot reach its store just now.")
+        answer.headers["Retry-After"] = str(RETRY_AFTER)
+        return answer
+
+    @app.errorhandler(Exception)
+    def bug(_error: Exception) -> Response:
+        log.exception("request_broke")
+        return problem(500, "Assay failed on this request; its log tells why.")

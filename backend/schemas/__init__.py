@@ -1,0 +1,1 @@
+"""The requests' and replies' types: one module a blueprint, of the same name."""

@@ -1,0 +1,27 @@
+"""What the blueprints share: made once by the application factory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from backend.checking import Checker
+from workers.spool import Spool
+from workers.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts behind the HTTP calls."""
+
+    checker: Checker
+    store: Store
+    spool: Spool
+    model_version: str
+
+
+def services() -> Services:
+    """Return the services of the application that handles this request."""
+    return cast(Services, current_app.extensions["assay"])

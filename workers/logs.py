@@ -1,0 +1,27 @@
+"""One line of JSON a log event, on standard error, for API and workers alike."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from settings import Settings
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send structlog's events, and the standard library's, to standard error as JSON lines."""
+    logging.basicConfig(level=settings.log_level, format="%(message)s", stream=sys.stderr)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

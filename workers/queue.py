@@ -1,0 +1,38 @@
+"""Jobs, and how they get into the queues. Light: the API imports this and not the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from celery import Celery
+
+Queue = Literal["interactive", "bulk"]
+
+JUDGE = "assay.judge"
+"""The name of the task that judges a batch of jobs."""
+
+BATCH: dict[Queue, int] = {"interactive": 4, "bulk": 16}
+"""URLs a task: few where a person waits and all processes should share the work at once, more
+where a task's overhead counts."""
+
+
+class Job(TypedDict):
+    """One address to be judged; plain JSON, for it travels through the broker."""
+
+    address: str
+    since: float
+    """Unix time; what was known before this does not count."""
+    referer: str | None
+    queue: Queue
+
+
+def enqueue(celery: Celery, jobs: Sequence[Job], queue: Queue) -> None:
+    """Put jobs into a queue.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker cannot be reached.
+    """
+    size = BATCH[queue]
+    for start in range(0, len(jobs), size):
+        celery.send_task(JUDGE, args=[list(jobs[start : start + size])], queue=queue)

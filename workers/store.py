@@ -1,0 +1,389 @@
+"""What Assay remembers, in Redis or Valkey. Every key's layout is in this file, and nowhere else.
+
+Two keys make the cache: address → content hash, and (content hash, model version) → verdict. So an
+image at a thousand addresses is judged once, and a new model never serves an old verdict.
+
+``{a}`` is the SHA-256 of an address: a canonical URL, or ``sha256:<hex>`` for uploaded bytes.
+
+====================================  ============================================================
+``assay:url:{a}``                     the image last found there, as ``UrlRecord``
+``assay:failure:{a}``                 why there was none, as ``Failure``
+``assay:verdict:{version}:{sha256}``  the verdict for these bytes, as ``Verdict``
+``assay:flight:{a}``                  ``queued`` or ``running:<owner>``: the one job for the address
+``assay:done:{a}``                    (channel) something new is known of the address
+``assay:judging:{version}:{sha256}``  (lock) the one process that judges these bytes
+``assay:attempts:{sha256}``           how often judging these bytes was begun and not ended
+``assay:host:{host}``                 (sorted set) requests under way to the host, by their deadline
+``assay:host-down:{host}``            failures to connect to the host, one after the other
+``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
+``assay:workers``                     (sorted set) workers, by when they last showed life
+====================================  ============================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, cast
+
+from pydantic import BaseModel, ConfigDict
+from redis import Redis
+from redis.client import PubSub
+
+from models.errors import CheckError
+from models.verdict import ItemError, Verdict
+from settings import Settings
+
+QUEUED_TTL = 15 * 60
+"""Seconds after which a job that no worker has begun is taken for lost."""
+RUNNING_TTL = 90
+"""Seconds after which a job that was begun is taken for lost; above a task's hard time limit."""
+CHECK_TTL = 3600
+"""Seconds for which a check can be asked for by its id."""
+REQUESTS_PER_HOST = 2
+HOST_SLOT_TTL = 30
+"""Seconds after which a request to a host counts as over, whatever became of it."""
+HOST_DOWN_AFTER, HOST_DOWN_TTL = 3, 30
+"""A host that fails this often in a row is left alone for this many seconds."""
+WORKER_TTL = 15
+"""Seconds without a sign of life after which a worker counts as gone."""
+JUDGING_TTL = 60
+ATTEMPTS_TTL = 600
+UPLOAD_SCHEME = "sha256:"
+
+# Takes the job unless another owner runs it: returns 1 if taken, else 0. The same owner may take it
+# again, because a task that is delivered anew after a crash keeps its id.
+_BEGIN = """
+local state = redis.call('GET', KEYS[1])
+if state and string.sub(state, 1, 8) == 'running:' and state ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
+
+# Enters a host: returns 1 if entered, 0 if all places are taken, -1 if the host is down.
+_ENTER_HOST = """
+if tonumber(redis.call('GET', KEYS[2]) or 0) >= tonumber(ARGV[6]) then return -1 end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return 1
+"""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class UrlRecord(_Record):
+    """The image that an address last led to, with what is needed to ask whether it changed."""
+
+    sha256: str
+    etag: str | None = None
+    last_modified: str | None = None
+    fetched_at: float
+
+
+class Failure(_Record):
+    """Why an address led to no verdict."""
+
+    error: ItemError
+    failed_at: float
+
+
+class Known(_Record):
+    """The newest that is known of an address: a verdict or a failure, and since when (Unix s)."""
+
+    verdict: Verdict | None = None
+    error: ItemError | None = None
+    at: float
+
+
+class CheckRecord(_Record):
+    """What a check asked for, so that it can be answered again later."""
+
+    urls: tuple[str, ...]
+    created_at: float
+    force: bool = False
+    referer: str | None = None
+    queue: Literal["interactive", "bulk"] = "interactive"
+    uploaded: bool = False
+    """Whether the URLs are `upload_address`es; a client's own such URL is just a bad one."""
+
+
+def upload_address(sha256: str) -> str:
+    """Return the address under which uploaded bytes are checked."""
+    return UPLOAD_SCHEME + sha256
+
+
+def _hash(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()
+
+
+class Store:
+    """All that is remembered. Thread-safe, like the connection pool below it.
+
+    Args:
+        redis: a client that returns bytes.
+        model_version: only verdicts of this version are seen.
+        verdict_ttl: seconds that verdicts and addresses are kept.
+        failure_ttl: seconds that failures are kept.
+    """
+
+    def __init__(
+        self, redis: Redis, *, model_version: str, verdict_ttl: int, failure_ttl: int
+    ) -> None:
+        self._redis = redis
+        self._version = model_version
+        self._verdict_ttl = verdict_ttl
+        self._failure_ttl = failure_ttl
+        self._begin = redis.register_script(_BEGIN)
+        self._enter_host = redis.register_script(_ENTER_HOST)
+
+    @classmethod
+    def open(cls, settings: Settings, model_version: str) -> Store:
+        """Connect (lazily) to the Redis that the settings name.
+
+        Raises:
+            ValueError: ``redis_url`` is not set.
+        """
+        if settings.redis_url is None:
+            raise ValueError("ASSAY_REDIS_URL is not set")
+        redis = Redis.from_url(
+            settings.redis_url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=15
+        )
+        return cls(
+            redis,
+            model_version=model_version,
+            verdict_ttl=settings.verdict_ttl,
+            failure_ttl=settings.failure_ttl,
+        )
+
+    def ping(self) -> None:
+        """Ask for a sign of life.
+
+        Raises:
+            redis.RedisError: there is none.
+        """
+        self._redis.ping()
+
+    # What is known
+
+    def lookup(self, addresses: Sequence[str]) -> list[Known | None]:
+        """Return what is known of each address, in order; a failure is newer than a verdict."""
+        if not addresses:
+            return []
+        hashes = [_hash(address) for address in addresses]
+        found = self._redis.mget(
+            [f"assay:url:{h}" for h in hashes] + [f"assay:failure:{h}" for h in hashes]
+        )
+        records = [
+            UrlRecord.model_validate_json(raw) if raw else None for raw in found[: len(hashes)]
+        ]
+        failures = found[len(hashes) :]
+        known = dict(zip(addresses, self._join(records), strict=True))
+        for address, raw in zip(addresses, failures, strict=True):
+            if raw:
+                failure = Failure.model_validate_json(raw)
+                known[address] = Known(error=failure.error, at=failure.failed_at)
+        return [known[address] for address in addresses]
+
+    def _join(self, records: Sequence[UrlRecord | None]) -> list[Known | None]:
+        """Add the verdicts to the records; a record whose verdict is gone tells nothing."""
+        present = [record for record in records if record]
+        if not present:
+            return [None] * len(records)
+        raws = iter(self._redis.mget([self._verdict_key(record.sha256) for record in present]))
+        return [
+            Known(verdict=Verdict.model_validate_json(raw), at=record.fetched_at)
+            if record and (raw := next(raws))
+            else None
+            for record in records
+        ]
+
+    def url_record(self, address: str) -> UrlRecord | None:
+        """Return the image last found at the address, if its verdict is still known."""
+        raw = self._redis.get(f"assay:url:{_hash(address)}")
+        record = UrlRecord.model_validate_json(raw) if raw else None
+        return record if record and self._redis.exists(self._verdict_key(record.sha256)) else None
+
+    def verdict(self, sha256: str) -> Verdict | None:
+        """Return this model version's verdict for these bytes."""
+        raw = self._redis.get(self._verdict_key(sha256))
+        return Verdict.model_validate_json(raw) if raw else None
+
+    def _verdict_key(self, sha256: str) -> str:
+        return f"assay:verdict:{self._version}:{sha256}"
+
+    # What becomes known
+
+    def save_verdict(self, verdict: Verdict) -> None:
+        """Remember the verdict for its bytes; whoever reads it finds it cached."""
+        key = self._verdict_key(verdict.image.sha256)
+        stored = verdict.model_copy(update={"cached": True})
+        self._redis.set(key, stored.model_dump_json(), ex=self._verdict_ttl)
+
+    def finish(self, address: str, record: UrlRecord) -> None:
+        """Remember what the address leads to, end its job and tell who waits.
+
+        The verdict for the record's bytes must have been saved before.
+        """
+        h = _hash(address)
+        with self._redis.pipeline() as pipe:
+            pipe.set(f"assay:url:{h}", record.model_dump_json(), ex=self._verdict_ttl)
+            # Bytes seen again keep their verdict as long as the address that leads to them.
+            pipe.expire(self._verdict_key(record.sha256), self._verdict_ttl)
+            pipe.delete(f"assay:failure:{h}", f"assay:flight:{h}")
+            pipe.publish(f"assay:done:{h}", b"")
+            pipe.execute()
+
+    def fail(self, address: str, error: ItemError) -> None:
+        """Remember for a short time why the address has no verdict, end its job, tell who waits."""
+        h = _hash(address)
+        failure = Failure(error=error, failed_at=time.time())
+        with self._redis.pipeline() as pipe:
+            pipe.set(f"assay:failure:{h}", failure.model_dump_json(), ex=self._failure_ttl)
+            pipe.delete(f"assay:flight:{h}")
+            pipe.publish(f"assay:done:{h}", b"")
+            pipe.execute()
+
+    def wake(self, address: str) -> None:
+        """End the address's job, which found its work done, and tell who waits."""
+        h = _hash(address)
+        with self._redis.pipeline() as pipe:
+            pipe.delete(f"assay:flight:{h}")
+            pipe.publish(f"assay:done:{h}", b"")
+            pipe.execute()
+
+    # One job per address in flight
+
+    def claim(self, addresses: Sequence[str]) -> list[str]:
+        """Return the addresses that nobody works on, and mark them as queued."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for address in addresses:
+                pipe.set(f"assay:flight:{_hash(address)}", b"queued", nx=True, ex=QUEUED_TTL)
+            return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
+
+    def begin(self, address: str, owner: str) -> bool:
+        """Take the address's job for this owner; false if another owner runs it."""
+        keys = [f"assay:flight:{_hash(address)}"]
+        return bool(self._begin(keys=keys, args=[f"running:{owner}", RUNNING_TTL]))
+
+    def put_back(self, address: str) -> None:
+        """Mark the job as queued again, by the one who runs it."""
+        self._redis.set(f"assay:flight:{_hash(address)}", b"queued", ex=QUEUED_TTL)
+
+    def release(self, addresses: Sequence[str]) -> None:
+        """Take back a claim that led to no job."""
+        if addresses:
+            self._redis.delete(*(f"assay:flight:{_hash(address)}" for address in addresses))
+
+    @contextmanager
+    def judging(self, sha256: str) -> Iterator[int]:
+        """Be the only one, of all workers, who judges these bytes; waits for another to end.
+
+        Yields:
+            Which attempt at these bytes this is: above 1 if earlier ones killed their process.
+        """
+        attempts = f"assay:attempts:{sha256}"
+        with self._redis.lock(
+            f"assay:judging:{self._version}:{sha256}",
+            timeout=JUDGING_TTL,
+            sleep=0.02,
+            raise_on_release_error=False,
+        ):
+            with self._redis.pipeline() as pipe:
+                pipe.incr(attempts)
+                pipe.expire(attempts, ATTEMPTS_TTL)
+                attempt = int(pipe.execute()[0])
+            try:
+                yield attempt
+            except CheckError:  # an end too; anything else may have been this image's doing
+                self._redis.delete(attempts)
+                raise
+            self._redis.delete(attempts)
+
+    # Manners towards hosts
+
+    def enter_host(self, host: str, visitor: str) -> Literal["entered", "busy", "down"]:
+        """Take one of the places at the host, unless all are taken or it has not answered."""
+        now = time.time()
+        entered = self._enter_host(
+            keys=[f"assay:host:{host}", f"assay:host-down:{host}"],
+            args=[
+                visitor,
+                now,
+                now + HOST_SLOT_TTL,
+                REQUESTS_PER_HOST,
+                HOST_SLOT_TTL,
+                HOST_DOWN_AFTER,
+            ],
+        )
+        return "entered" if entered == 1 else "busy" if entered == 0 else "down"
+
+    def leave_host(self, host: str, visitor: str, *, answered: bool) -> None:
+        """Give the place at the host back, and note whether the host could be reached."""
+        down = f"assay:host-down:{host}"
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrem(f"assay:host:{host}", visitor)
+            if answered:
+                pipe.delete(down)
+            else:
+                pipe.incr(down)
+                pipe.expire(down, HOST_DOWN_TTL)
+            pipe.execute()
+
+    # Checks, and those who wait for them
+
+    def save_check(self, check_id: str, record: CheckRecord) -> None:
+        """Remember what a check asked for."""
+        self._redis.set(f"assay:check:{check_id}", record.model_dump_json(), ex=CHECK_TTL)
+
+    def check(self, check_id: str) -> CheckRecord | None:
+        """Return what the check asked for, if it is known."""
+        raw = self._redis.get(f"assay:check:{check_id}")
+        return CheckRecord.model_validate_json(raw) if raw else None
+
+    @contextmanager
+    def listen(self, addresses: Sequence[str]) -> Iterator[Listener]:
+        """Hear of every address of these that becomes known from now on."""
+        channels = {f"assay:done:{_hash(address)}": address for address in addresses}
+        pubsub: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        with pubsub:
+            pubsub.subscribe(*channels)
+            yield Listener(pubsub, channels)
+
+    # Workers
+
+    def worker_lives(self, name: str) -> None:
+        """Note a worker's sign of life."""
+        self._redis.zadd("assay:workers", {name: time.time()})
+
+    def worker_left(self, name: str) -> None:
+        """Note that a worker has ended."""
+        self._redis.zrem("assay:workers", name)
+
+    def live_workers(self) -> list[str]:
+        """Return the names of the workers that showed life just now."""
+        now = time.time()
+        names = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, "+inf")
+        return [name.decode() for name in cast(list[bytes], names)]
+
+
+class Listener:
+    """Hears of addresses that become known. Made by `Store.listen`."""
+
+    def __init__(self, pubsub: PubSub, channels: dict[str, str]) -> None:
+        self._pubsub = pubsub
+        self._channels = channels
+
+    def next(self, deadline: float) -> str | None:
+        """Wait for the next address; None when the deadline (`time.monotonic`) has come."""
+        while (left := deadline - time.monotonic()) > 0:
+            # Returns None also for a subscription's confirmation, hence the loop.
+            message = self._pubsub.get_message(timeout=left)
+            if message is not None:
+                return self._channels[message["channel"].decode()]
+        return None
