@@ -69,7 +69,7 @@ class Stack:
         return f"http://{self.settings.bind.replace('0.0.0.0', '127.0.0.1')}"  # noqa: S104
 
     def __enter__(self) -> Self:
-        self.settings = _with_free_port(self.settings)
+        self.settings = _withfree_port(self.settings)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = self._take_lock()
         try:
@@ -121,7 +121,7 @@ class Stack:
         program = find_server()
         folder = self._folder / "valkey"
         folder.mkdir(mode=0o700, exist_ok=True)
-        port = _free_port("127.0.0.1")
+        port = free_port("127.0.0.1")
         # Other users of this machine, and web pages in its browsers, can reach the port.
         password = secrets.token_urlsafe(24)
         config = (
@@ -308,14 +308,15 @@ def _end(process: subprocess.Popen[bytes] | psutil.Process) -> None:
         return
 
 
-def _with_free_port(settings: Settings) -> Settings:
+def _withfree_port(settings: Settings) -> Settings:
     host, _, port = settings.bind.rpartition(":")
     if port != "0":
         return settings
-    return settings.model_copy(update={"bind": f"{host}:{_free_port(host.strip('[]'))}"})
+    return settings.model_copy(update={"bind": f"{host}:{free_port(host.strip('[]'))}"})
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """Return a port that nobody listens on at this address just now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.bind((host, 0))

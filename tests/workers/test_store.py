@@ -1,0 +1,230 @@
+"""The store: what is remembered, for how long, and who works on what."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis
+
+from models.errors import CheckError, ErrorCode
+from models.verdict import ImageFacts, ItemError, Label, Verdict
+from workers.store import HOST_DOWN_AFTER, REQUESTS_PER_HOST, CheckRecord, Store, UrlRecord
+
+ADDRESS = "https://example.com/a.jpg"
+SHA = "ab" * 32
+DEAD = ItemError(code=ErrorCode.CONNECT_FAILURE, detail="no answer")
+
+
+def a_verdict(sha256: str = SHA) -> Verdict:
+    now = datetime.now(UTC)
+    return Verdict(
+        label=Label.AI,
+        probability=0.93,
+        members={"cnn": 0.9},
+        image=ImageFacts(sha256=sha256, width=640, height=480, format="jpeg", frames=1),
+        model_version="test-1",
+        checked_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+
+
+def remember(store: Store, address: str = ADDRESS, sha256: str = SHA) -> UrlRecord:
+    record = UrlRecord(sha256=sha256, etag='"1"', fetched_at=time.time())
+    store.save_verdict(a_verdict(sha256))
+    store.finish(address, record)
+    return record
+
+
+def test_nothing_is_known_of_an_address_nobody_asked_for(store: Store) -> None:
+    assert store.lookup([ADDRESS]) == [None]
+    assert store.lookup([]) == []
+
+
+def test_a_verdict_is_found_by_its_address_and_is_then_cached(store: Store) -> None:
+    record = remember(store)
+    (known,) = store.lookup([ADDRESS])
+    assert known is not None
+    assert known.verdict is not None
+    assert known.verdict.label == Label.AI
+    assert known.verdict.cached
+    assert known.at == record.fetched_at
+
+
+def test_answers_come_in_the_order_of_the_question(store: Store) -> None:
+    remember(store, "https://example.com/2", "cd" * 32)
+    store.fail("https://example.com/3", DEAD)
+    first, second, third, again = store.lookup(
+        [
+            "https://example.com/1",
+            "https://example.com/2",
+            "https://example.com/3",
+            "https://example.com/2",
+        ]
+    )
+    assert first is None
+    assert second == again
+    assert second is not None
+    assert second.verdict is not None
+    assert second.verdict.image.sha256 == "cd" * 32
+    assert third is not None
+    assert third.error == DEAD
+
+
+def test_two_addresses_share_the_verdict_of_one_image(store: Store) -> None:
+    remember(store, "https://example.com/1")
+    store.finish("https://example.com/2", UrlRecord(sha256=SHA, fetched_at=time.time()))
+    one, two = store.lookup(["https://example.com/1", "https://example.com/2"])
+    assert one is not None
+    assert two is not None
+    assert one.verdict == two.verdict
+
+
+def test_another_model_version_sees_no_verdict_of_this_one(store: Store, redis: Redis) -> None:
+    remember(store)
+    newer = Store(redis, model_version="test-2", verdict_ttl=3600, failure_ttl=300)
+    assert newer.lookup([ADDRESS]) == [None]
+    assert newer.verdict(SHA) is None
+    assert newer.url_record(ADDRESS) is None, "a 304 would leave it without a verdict"
+    assert store.verdict(SHA) is not None
+
+
+def test_a_failure_hides_the_verdict_until_the_next_success(store: Store) -> None:
+    remember(store)
+    store.fail(ADDRESS, DEAD)
+    (known,) = store.lookup([ADDRESS])
+    assert known is not None
+    assert known.error == DEAD
+    remember(store)
+    (known,) = store.lookup([ADDRESS])
+    assert known is not None
+    assert known.error is None
+
+
+def test_everything_expires(store: Store, redis: Redis) -> None:
+    remember(store)
+    store.fail("https://example.com/dead", DEAD)
+    store.claim(["https://example.com/b"])
+    store.begin("https://example.com/c", "me")
+    store.save_check("1" * 32, CheckRecord(urls=(ADDRESS,), created_at=0))
+    with store.judging(SHA):
+        assert all(redis.ttl(key) > 0 for key in redis.keys("*"))
+    assert len(redis.keys("*")) == 6
+
+
+def test_one_job_is_made_for_an_address_however_many_ask(store: Store) -> None:
+    assert store.claim([ADDRESS, "https://example.com/b"]) == [ADDRESS, "https://example.com/b"]
+    assert store.claim([ADDRESS, "https://example.com/c"]) == ["https://example.com/c"]
+
+
+@pytest.mark.parametrize("end", ["finish", "fail", "wake", "release"])
+def test_an_address_can_be_claimed_again_when_its_job_has_ended(store: Store, end: str) -> None:
+    store.claim([ADDRESS])
+    match end:
+        case "finish":
+            remember(store)
+        case "fail":
+            store.fail(ADDRESS, DEAD)
+        case "wake":
+            store.wake(ADDRESS)
+        case "release":
+            store.release([ADDRESS])
+    assert store.claim([ADDRESS]) == [ADDRESS]
+
+
+def test_a_running_job_is_not_taken_by_another_but_may_be_begun_again_by_its_owner(
+    store: Store,
+) -> None:
+    store.claim([ADDRESS])
+    assert store.begin(ADDRESS, "task-1")
+    assert not store.begin(ADDRESS, "task-2")
+    assert store.begin(ADDRESS, "task-1"), "a task that is delivered again keeps its id"
+    store.put_back(ADDRESS)
+    assert store.begin(ADDRESS, "task-2")
+
+
+def test_only_one_judges_the_same_bytes_at_a_time(store: Store) -> None:
+    inside = 0
+    most = 0
+
+    def judge() -> None:
+        nonlocal inside, most
+        with store.judging(SHA):
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.02)
+            inside -= 1
+
+    threads = [threading.Thread(target=judge) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+
+
+def test_attempts_that_never_ended_are_counted_and_typed_errors_are_an_end(store: Store) -> None:
+    for expected in (1, 2, 3):
+        with pytest.raises(KeyboardInterrupt), store.judging(SHA) as attempt:
+            assert attempt == expected
+            raise KeyboardInterrupt  # as when the process is told to die
+    with pytest.raises(CheckError), store.judging(SHA) as attempt:
+        assert attempt == 4
+        raise CheckError(ErrorCode.CORRUPT_IMAGE, "broken")
+    with store.judging(SHA) as attempt:
+        assert attempt == 1
+
+
+def test_a_host_takes_so_many_requests_at_once_and_no_more(store: Store) -> None:
+    for number in range(REQUESTS_PER_HOST):
+        assert store.enter_host("example.com", f"v{number}") == "entered"
+    assert store.enter_host("example.com", "one more") == "busy"
+    assert store.enter_host("other.example", "v") == "entered"
+    store.leave_host("example.com", "v0", answered=True)
+    assert store.enter_host("example.com", "one more") == "entered"
+
+
+def test_a_host_that_never_answers_is_left_alone(store: Store) -> None:
+    for number in range(HOST_DOWN_AFTER):
+        assert store.enter_host("dead.example", f"v{number}") == "entered"
+        store.leave_host("dead.example", f"v{number}", answered=False)
+    assert store.enter_host("dead.example", "v") == "down"
+
+
+def test_a_host_that_answers_now_and_then_is_not_left_alone(store: Store) -> None:
+    for number in range(3 * HOST_DOWN_AFTER):
+        assert store.enter_host("slow.example", f"v{number}") == "entered"
+        store.leave_host("slow.example", f"v{number}", answered=number % 2 == 0)
+
+
+@pytest.mark.parametrize("how", ["finish", "fail", "wake"])
+def test_who_listens_hears_of_an_address_that_becomes_known(store: Store, how: str) -> None:
+    other = "https://example.com/other"
+    with store.listen([ADDRESS, other]) as listener:
+        store.fail("https://example.com/nobody-listens", DEAD)
+        if how == "finish":
+            remember(store)
+        elif how == "fail":
+            store.fail(ADDRESS, DEAD)
+        else:
+            store.wake(ADDRESS)
+        assert listener.next(time.monotonic() + 5) == ADDRESS
+        assert listener.next(time.monotonic() + 0.05) is None
+
+
+def test_workers_are_alive_until_they_leave_or_fall_silent(store: Store, redis: Redis) -> None:
+    store.worker_lives("a")
+    store.worker_lives("b")
+    assert sorted(store.live_workers()) == ["a", "b"]
+    store.worker_left("a")
+    redis.zadd("assay:workers", {"b": time.time() - 60})
+    assert store.live_workers() == []
+
+
+def test_a_check_is_remembered_as_it_was_asked(store: Store) -> None:
+    record = CheckRecord(urls=(ADDRESS,), created_at=1.5, force=True, referer="https://e.com/")
+    store.save_check("1" * 32, record)
+    assert store.check("1" * 32) == record
+    assert store.check("2" * 32) is None
