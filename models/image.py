@@ -24,8 +24,9 @@ MAX_PIXELS = 40_000_000
 
 # A CMYK profile for print weighs 0.5 to 3 MB; what is larger is not worth reading.
 _MAX_ICC_BYTES = 4 * 2**20
-# Pixels are converted in strips of about this many, so that no second full copy is ever made.
-_STRIP_PIXELS = 2**20
+# Pixels are converted in strips of about this many: they stay in the processor's cache, and no
+# second full copy is ever made.
+_STRIP_PIXELS = 2**17
 
 # Pillow speaks of odd files in warnings; whether a file is judged is decided here, by errors alone.
 warnings.filterwarnings("ignore", module=r"PIL\.")

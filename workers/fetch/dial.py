@@ -1,0 +1,187 @@
+"""Open sockets to vetted addresses only, and charge all that they read to one fetch's allowance.
+
+The check sits where the socket is opened: a name is looked up once, every address is vetted, and
+the connection goes to an address that was, so a second look-up has nothing to change (DNS
+rebinding). Time is counted from the start of the fetch, whatever it is spent on: look-ups,
+handshakes, slow headers or a body that trickles.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+import certifi
+
+from models.errors import ErrorCode
+from workers.fetch import FetchError
+from workers.fetch.addresses import Address, Network, vet
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+Resolver = Callable[[str], Sequence[str]]
+"""Looks a host name up: all its addresses as text. Raises OSError where there is none."""
+
+
+def system_resolver(host: str) -> list[str]:
+    """Ask the machine's own resolver for every address of a host.
+
+    Raises:
+        OSError: the name has no address, or nobody could say.
+    """
+    answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in answers]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one fetch may take. Times are in seconds."""
+
+    resolve: float = 5.0
+    connect: float = 3.0
+    """To one address, and once more for its TLS handshake."""
+    between_bytes: float = 5.0
+    total: float = 15.0
+    max_bytes: int = 20 * 2**20
+    """Of the file, as it arrives and again after content-decoding."""
+    max_redirects: int = 3
+
+
+# Headers and the framing of chunks come on top of a file's own bytes.
+_FRAMING_BYTES = 2**18
+
+
+class Errand:
+    """One fetch: whom it may connect to, and what is left of its time and bytes."""
+
+    def __init__(self, limits: Limits, allow_nets: Sequence[Network], resolve: Resolver) -> None:
+        self._limits = limits
+        self._allow_nets = allow_nets
+        self._resolve = resolve
+        self._ends = time.monotonic() + limits.total
+        self._bytes_left = limits.max_bytes + _FRAMING_BYTES
+
+    def seconds(self, at_most: float) -> float:
+        """Return how long the next step may take.
+
+        Raises:
+            FetchError: timeout, no time is left.
+        """
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise _timeout("The server took too long to send the image.")
+        return min(at_most, left)
+
+    def receive(self, sock: socket.socket, receive: Callable[[], int]) -> int:
+        """Let a socket read once, within what is left of time and bytes.
+
+        Raises:
+            FetchError: timeout or too_large.
+        """
+        sock.settimeout(self.seconds(self._limits.between_bytes))
+        try:
+            count = receive()
+        except TimeoutError as error:
+            raise _timeout("The server took too long to send the image.") from error
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            raise FetchError(ErrorCode.TOO_LARGE, "The file is too large.")
+        return count
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """Connect to the first address of a host that answers, if all of them may be reached.
+
+        Raises:
+            FetchError: dns_failure, blocked_address, timeout or connect_failure.
+        """
+        addresses = self._look_up(host)
+        for address in addresses:
+            vet(address, self._allow_nets)
+        failure: OSError | None = None
+        for address in addresses:
+            family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
+            sock = _Socket(family, socket.SOCK_STREAM)
+            try:
+                sock.settimeout(self.seconds(self._limits.connect))
+                sock.connect((str(address), port))
+                # What TLS's handshake may take, as one; reading sets its own times.
+                sock.settimeout(self.seconds(self._limits.connect))
+            except OSError as error:
+                sock.close()
+                failure = error
+            except FetchError:
+                sock.close()
+                raise
+            else:
+                return sock
+        if isinstance(failure, TimeoutError):
+            raise _timeout("The server did not answer.") from failure
+        raise FetchError(
+            ErrorCode.CONNECT_FAILURE, "The server could not be connected to."
+        ) from failure
+
+    def _look_up(self, host: str) -> list[Address]:
+        """Return every address of a host, each once, in the resolver's order."""
+        try:
+            return [ip_address(host.strip("[]"))]
+        except ValueError:
+            pass  # a name
+        # A resolver cannot be interrupted; its thread is left to end by itself.
+        answers: SimpleQueue[Sequence[str]] = SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._resolve(host))
+            except (OSError, UnicodeError):  # the second: a name that cannot be one
+                answers.put(())
+
+        threading.Thread(target=ask, name="look-up", daemon=True).start()
+        try:
+            answer = answers.get(timeout=self.seconds(self._limits.resolve))
+        except Empty as error:
+            raise FetchError(
+                ErrorCode.DNS_FAILURE, "The server's name could not be looked up in time."
+            ) from error
+        if not answer:
+            raise FetchError(ErrorCode.DNS_FAILURE, "The server's name is not known.")
+        return list(dict.fromkeys(map(ip_address, answer)))
+
+
+def _timeout(detail: str) -> FetchError:
+    return FetchError(ErrorCode.TIMEOUT, detail)
+
+
+current: ContextVar[Errand] = ContextVar("current_errand")
+"""The errand that this thread is on; every socket below charges it."""
+
+
+class _Socket(socket.socket):
+    """A plain socket whose reads are charged to the current errand."""
+
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        read = super().recv_into
+        return current.get().receive(self, lambda: read(buffer, nbytes, flags))
+
+
+class _TLSSocket(ssl.SSLSocket):
+    """The same, inside TLS."""
+
+    def recv_into(self, buffer: Buffer, nbytes: int | None = None, flags: int = 0) -> int:
+        read = super().recv_into
+        return current.get().receive(self, lambda: read(buffer, nbytes, flags))
+
+
+def tls_context() -> ssl.SSLContext:
+    """Make a context that checks certificates and host names, and charges what it reads."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.sslsocket_class = _TLSSocket
+    return context
