@@ -1,0 +1,27 @@
+import { browser } from "wxt/browser";
+import { defineContentScript } from "wxt/utils/define-content-script";
+import type { ShowCheck } from "../lib/messages";
+import { Page } from "../lib/page/page";
+import { badgesWanted, loadSettings, onSettings } from "../lib/settings";
+
+export default defineContentScript({
+  matches: ["http://*/*", "https://*/*"],
+  allFrames: true,
+  async main(ctx) {
+    if (!(document.documentElement instanceof HTMLElement)) return;
+    const page = new Page();
+    const onMessage = (message: ShowCheck, _sender: unknown, reply: (seen: boolean) => void) => {
+      reply(true);
+      void page.checkPointedAt(message.url);
+    };
+    browser.runtime.onMessage.addListener(onMessage);
+    const stopListening = onSettings((settings) => {
+      page.setBadges(badgesWanted(settings, location));
+    });
+    ctx.onInvalidated(() => {
+      stopListening();
+      page.stop();
+    });
+    page.setBadges(badgesWanted(await loadSettings(), location));
+  },
+});

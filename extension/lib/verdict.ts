@@ -1,0 +1,134 @@
+/** The words of the server's API, and how its answers are read: unknown values are tolerated. */
+
+export type Label = "ai" | "uncertain" | "real";
+
+/** What a badge shows. */
+export type State = "checking" | Label | "unavailable";
+
+/** A fact found in the file itself. */
+export interface Evidence {
+  kind: string;
+  says: string;
+  detail: string;
+  trusted: boolean;
+}
+
+export interface Verdict {
+  label: Label;
+  /** Calibrated probability that the image is AI-made, 0 to 1. */
+  probability: number;
+  /** Each member's own probability, by the member's name. */
+  members: Record<string, number>;
+  evidence: Evidence[];
+  image: { sha256: string; width: number; height: number; format: string; frames: number };
+  model_version: string;
+  checked_at: string;
+  expires_at: string;
+}
+
+/** Why there is no verdict: a code for programs, a sentence for people. */
+export interface Failure {
+  code: string;
+  detail: string;
+}
+
+/** How a check ended. */
+export type Outcome =
+  | { state: "judged"; verdict: Verdict }
+  | { state: "unavailable"; failure: Failure };
+
+/** One image of an answer; no outcome means that the server is still at it. */
+export interface Item {
+  url: string;
+  outcome: Outcome | undefined;
+}
+
+/** An answer of checks and images. */
+export interface Answer {
+  id: string;
+  items: Item[];
+}
+
+export function unavailable(code: string, detail = ""): Outcome {
+  return { state: "unavailable", failure: { code, detail } };
+}
+
+export function stateOf(outcome: Outcome | undefined): State {
+  if (!outcome) return "checking";
+  return outcome.state === "judged" ? outcome.verdict.label : "unavailable";
+}
+
+type Json = Record<string, unknown>;
+
+function object(value: unknown): Json {
+  return typeof value === "object" && value !== null ? (value as Json) : {};
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function count(value: unknown): number {
+  return typeof value === "number" ? value : 0;
+}
+
+function isProbability(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= 1;
+}
+
+function readVerdict(raw: unknown): Verdict | undefined {
+  const verdict = object(raw);
+  if (!isProbability(verdict.probability)) return undefined;
+  const image = object(verdict.image);
+  const members = Object.entries(object(verdict.members)).filter(
+    (entry): entry is [string, number] => isProbability(entry[1]),
+  );
+  return {
+    // A label from a newer server claims something we have no words for: say less, not more.
+    label: verdict.label === "ai" || verdict.label === "real" ? verdict.label : "uncertain",
+    probability: verdict.probability,
+    members: Object.fromEntries(members),
+    evidence: list(verdict.evidence).map((entry) => {
+      const fact = object(entry);
+      return {
+        kind: text(fact.kind),
+        says: text(fact.says),
+        detail: text(fact.detail),
+        trusted: fact.trusted === true,
+      };
+    }),
+    image: {
+      sha256: text(image.sha256),
+      width: count(image.width),
+      height: count(image.height),
+      format: text(image.format),
+      frames: count(image.frames),
+    },
+    model_version: text(verdict.model_version),
+    checked_at: text(verdict.checked_at),
+    expires_at: text(verdict.expires_at),
+  };
+}
+
+function readItem(raw: unknown): Item {
+  const item = object(raw);
+  const url = text(item.url);
+  if (item.status === "pending") return { url, outcome: undefined };
+  if (item.status === "failed") {
+    const error = object(item.error);
+    return { url, outcome: unavailable(text(error.code) || "internal", text(error.detail)) };
+  }
+  const verdict = readVerdict(item.verdict);
+  return { url, outcome: verdict ? { state: "judged", verdict } : unavailable("not_assay") };
+}
+
+/** Read an answer's body; returns undefined when it is none. */
+export function readAnswer(raw: unknown): Answer | undefined {
+  const answer = object(raw);
+  if (!Array.isArray(answer.items)) return undefined;
+  return { id: text(answer.id), items: answer.items.map(readItem) };
+}
