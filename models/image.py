@@ -14,14 +14,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
+from models.container import take_apart
 from models.errors import ErrorCode, ImageError
 
 MIN_SIDE = 64
 MAX_SIDE = 16_384
 MAX_PIXELS = 40_000_000
 
+# A progressive JPEG visits its pixels once a scan: ten times as a rule, at times thirty.
+_MAX_PIXEL_VISITS = 10**9
 # A CMYK profile for print weighs 0.5 to 3 MB; what is larger is not worth reading.
 _MAX_ICC_BYTES = 4 * 2**20
 # Pixels are converted in strips of about this many: they stay in the processor's cache, and no
@@ -105,11 +110,13 @@ def decode(data: bytes) -> DecodedImage:
     """
     name = sniff(data)
     try:
-        with Image.open(io.BytesIO(data), formats=[name.upper()]) as image:
-            _check_size(*image.size)
+        container = take_apart(data, name)
+        with Image.open(io.BytesIO(container.pixels), formats=[name.upper()]) as image:
+            _check_size(*image.size, container.passes)
+            _check_coding(image)
             image.load()
-            pixels = _orient(_srgb_pixels(image), _orientation(image))
-            frames = int(getattr(image, "n_frames", 1))
+            frames = image.n_frames if isinstance(image, AvifImageFile) else container.frames
+            pixels = _orient(_srgb_pixels(image), _orientation(image, container.exif))
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -120,13 +127,24 @@ def decode(data: bytes) -> DecodedImage:
     return DecodedImage(pixels, width, height, name, frames)
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, passes: int) -> None:
+    """Refuse what is too small to judge, or too much work to decode."""
     if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
         raise _too_many_pixels()
+    if width * height * passes > _MAX_PIXEL_VISITS:
+        raise ImageError(ErrorCode.TOO_MANY_PIXELS, "The image has too many progressive scans.")
     if width < MIN_SIDE or height < MIN_SIDE:
         raise ImageError(
             ErrorCode.TOO_SMALL,
             f"The image is {width} × {height} pixels; {MIN_SIDE} a side are needed.",
+        )
+
+
+def _check_coding(image: ImageFile.ImageFile) -> None:
+    """Refuse what Pillow decodes in Python, at seconds for an image."""
+    if any(tile.codec_name == "bmp_rle" for tile in image.tile):
+        raise ImageError(
+            ErrorCode.UNSUPPORTED_FORMAT, "Run-length encoded BMP images are not supported."
         )
 
 
@@ -137,7 +155,7 @@ def _too_many_pixels() -> ImageError:
     )
 
 
-# Colour ---------------------------------------------------------------------------------------
+# Colour
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -148,7 +166,7 @@ _ICC_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK", "LAB": "Lab "}
 
 def _srgb_pixels(image: Image.Image) -> NDArray[np.uint8]:
     """Convert a loaded image of any mode to an sRGB array, transparent parts on white."""
-    to_srgb = _icc_conversion(image)
+    to_srgb = _to_srgb(image)
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
     rows = max(1, _STRIP_PIXELS // width)
@@ -161,7 +179,7 @@ def _srgb_pixels(image: Image.Image) -> NDArray[np.uint8]:
 
 def _on_white(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Convert one strip to RGB; what is transparent becomes white, as on a blank page."""
-    if not image.has_transparency_data:
+    if _is_16_bit_grey(image) or not image.has_transparency_data:
         return to_srgb(_plain(image))
     image = image.convert("RGBA")
     page = Image.new("RGB", image.size, "white")
@@ -173,7 +191,7 @@ def _plain(image: Image.Image) -> Image.Image:
     """Bring an opaque image to one of the modes that colour profiles speak of."""
     if image.mode in _ICC_SPACES:
         return image
-    if image.mode.startswith("I;16"):
+    if _is_16_bit_grey(image):
         high_bytes = np.asarray(image) >> 8
         return Image.fromarray(high_bytes.astype(np.uint8))
     if image.mode in ("I", "F"):
@@ -184,43 +202,40 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _icc_conversion(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Choose how to turn this image's colours into sRGB; a broken profile counts as none."""
-    mode = "L" if image.mode in ("1", "L") or image.mode.startswith("I;16") else image.mode
-    mode = mode if mode in _ICC_SPACES and not image.has_transparency_data else "RGB"
-    profile = _embedded_profile(image, mode)
-    if profile is None:
+def _is_16_bit_grey(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16")
+
+
+def _to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Choose how strips of this image, once plain, become sRGB."""
+    mode = "L" if image.mode == "1" or _is_16_bit_grey(image) else image.mode
+    if mode not in _ICC_SPACES or image.has_transparency_data:
+        mode = "RGB"
+    transform = _icc_transform(image.info.get("icc_profile") or b"", mode)
+    if transform is None:
         return lambda strip: strip.convert("RGB")
-    transform = ImageCms.buildTransform(profile, _SRGB, mode, "RGB")
-
-    def convert(strip: Image.Image) -> Image.Image:
-        converted = ImageCms.applyTransform(strip, transform)
-        assert converted is not None  # noqa: S101 (only the in-place form returns None)
-        return converted
-
-    return convert
+    return transform.apply
 
 
-def _embedded_profile(image: Image.Image, mode: str) -> ImageCms.ImageCmsProfile | None:
-    """Return the profile to convert from, None where the pixels are (or pass for) sRGB."""
-    icc = image.info.get("icc_profile")
-    fallback = _LAB if mode == "LAB" else None
-    if not icc or len(icc) > _MAX_ICC_BYTES:
-        return fallback
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        ImageCms.buildTransform(profile, _SRGB, mode, "RGB")
-    except (OSError, ImageCms.PyCMSError):
-        return fallback
-    if profile.profile.xcolor_space != _ICC_SPACES[mode]:
-        return fallback
-    # Most profiles on the web say sRGB; converting sRGB to itself costs more than decoding.
-    if mode == "RGB" and "sRGB" in (profile.profile.profile_description or ""):
-        return None
-    return profile
+def _icc_transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return what converts pixels of a mode to sRGB, None where they are sRGB or pass for it.
+
+    A profile that is broken, or about another colour space than the pixels', counts as none.
+    """
+    if 0 < len(icc) <= _MAX_ICC_BYTES:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            if profile.profile.xcolor_space == _ICC_SPACES[mode]:
+                # Most profiles on the web are sRGB's; applying one takes as long as decoding.
+                if "sRGB" in (profile.profile.profile_description or ""):
+                    return None
+                return ImageCms.buildTransform(profile, _SRGB, mode, "RGB")
+        except (OSError, ImageCms.PyCMSError):
+            pass
+    return ImageCms.buildTransform(_LAB, _SRGB, "LAB", "RGB") if mode == "LAB" else None
 
 
-# Orientation ----------------------------------------------------------------------------------
+# Orientation
 
 # How to make each stored orientation upright (Exif 2.32, tag 0x0112).
 _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -234,11 +249,18 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 }
 
 
-def _orientation(image: Image.Image) -> int | None:
-    """Read the EXIF orientation; broken EXIF has none."""
+def _orientation(image: Image.Image, exif: bytes) -> int | None:
+    """Read the EXIF orientation; broken EXIF has none.
+
+    Pillow itself has turned a TIFF upright, and reads what an AVIF says beside its EXIF.
+    """
+    if isinstance(image, TiffImageFile):
+        return None
+    tags = Image.Exif()
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # Pillow's EXIF parser raises much, and pixels are good without it
+        tags.load(image.info.get("exif") or exif)
+        orientation = tags.get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow's EXIF parser raises much, and the pixels are good without it
         return None
     return orientation if isinstance(orientation, int) else None
 
