@@ -72,7 +72,9 @@ def _services(settings: Settings) -> Services:
     checker = Checker(
         store, make_celery(settings), settings.revalidate_after, settings.fetch_allow_nets
     )
-    return Services(checker, store, Spool(settings.data_dir / "uploads"), model_version)
+    spool = Spool(settings.data_dir / "uploads")
+    spool.sweep()
+    return Services(checker, store, spool, model_version)
 
 
 def run_api(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import Forbidden, MisdirectedRequest
 from settings import Settings
 
 EXTENSION_ORIGINS = (
-    r"^chrome-extension://kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk$",
+    r"^chrome-extension://ogpobafbiekihfldlbjgmeedgmabengf$",
     # Firefox gives every installation a random id, and lets no web page have such an origin.
     r"^moz-extension://[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
 )

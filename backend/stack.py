@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +68,7 @@ class Stack:
         return f"http://{self.settings.bind.replace('0.0.0.0', '127.0.0.1')}"  # noqa: S104
 
     def __enter__(self) -> Self:
-        self.settings = _withfree_port(self.settings)
+        self.settings = _with_port(self.settings)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = self._take_lock()
         try:
@@ -148,7 +147,7 @@ class Stack:
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603
                 command,
-                env=_environment(self.settings),
+                env=environment(self.settings),
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -285,7 +284,7 @@ def find_server() -> str:
     return program
 
 
-def _environment(settings: Settings) -> Mapping[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """Return the environment that gives a child the same settings."""
     environment = dict(os.environ)
     for name, value in settings.model_dump(mode="json").items():
@@ -308,18 +307,33 @@ def _end(process: subprocess.Popen[bytes] | psutil.Process) -> None:
         return
 
 
-def _withfree_port(settings: Settings) -> Settings:
+def _with_port(settings: Settings) -> Settings:
+    """Return the settings with a port that can be listened on; 0 stands for any.
+
+    Raises:
+        StackError: somebody listens there already.
+    """
     host, _, port = settings.bind.rpartition(":")
-    if port != "0":
-        return settings
-    return settings.model_copy(update={"bind": f"{host}:{free_port(host.strip('[]'))}"})
+    try:
+        free = free_port(host.strip("[]"), int(port))
+    except OSError as error:
+        raise StackError(
+            f"Cannot listen on {settings.bind}: {error.strerror}. "
+            "Stop what does, or set ASSAY_BIND to another address."
+        ) from None
+    return settings.model_copy(update={"bind": f"{host}:{free}"})
 
 
-def free_port(host: str) -> int:
-    """Return a port that nobody listens on at this address just now."""
+def free_port(host: str, port: int = 0) -> int:
+    """Return the port, or any for 0, if nobody listens on it at this address just now.
+
+    Raises:
+        OSError: somebody does, or the address is not this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+        probe.bind((host, port))
         return int(probe.getsockname()[1])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from redis import Redis, RedisError
 
-from backend.stack import Stack, find_server, free_port
+from backend import stack as stack_module
+from backend.stack import Stack, find_server
 from settings import Settings
 from workers.store import Store
 
@@ -31,7 +32,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Valkey of the tests' own, without persistence."""
-    port = free_port("127.0.0.1")
+    port = stack_module.free_port("127.0.0.1")
     process = subprocess.Popen(
         [find_server(), "--bind", "127.0.0.1", "--port", str(port), "--save", ""],
         cwd=tmp_path_factory.mktemp("valkey"),
@@ -74,6 +75,12 @@ def store(redis: Redis) -> Store:
     return Store(redis, model_version="test-1", verdict_ttl=3600, failure_ttl=300)
 
 
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port on which nobody listens."""
+    return stack_module.free_port("127.0.0.1")
+
+
 def settings_at(folder: Path, **more: object) -> Settings:
     """Return settings that keep everything in this folder and may fetch from loopback."""
     return Settings(
@@ -101,3 +108,11 @@ def site() -> Iterator[HTTPServer]:
 def hits(site: HTTPServer, path: str) -> int:
     """Count the requests for a path."""
     return sum(request.path == path for request, _ in site.log)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait for something to become true; fail if it does not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
+        time.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from celery import Celery
-from kombu import Queue as KombuQueue
 
 from settings import Settings
 
@@ -26,7 +25,6 @@ def make_celery(settings: Settings) -> Celery:
         raise ValueError("ASSAY_REDIS_URL is not set")
     celery = Celery("assay", broker=broker, include=["workers.tasks"])
     celery.conf.update(
-        task_queues=[KombuQueue("interactive"), KombuQueue("bulk")],
         task_default_queue="interactive",
         task_ignore_result=True,  # results go to the store
         # A task is acknowledged when it is done, so that a killed worker's task runs elsewhere.

@@ -165,6 +165,7 @@ class BatchJudge:
             self._store.finish(address, obtained)
         except HostBusyError:
             self._return([job])
+            return
         except CheckError as error:
             log.info("check_failed", address=_without_query(address), code=error.code)
             self._store.fail(address, ItemError(code=error.code, detail=error.detail))
@@ -174,6 +175,8 @@ class BatchJudge:
             log.exception("check_broke", address=_without_query(address))
             internal = ItemError(code=ErrorCode.INTERNAL, detail="Assay failed on this image.")
             self._store.fail(address, internal)
+        if address.startswith(UPLOAD_SCHEME):
+            self._spool.drop(address.removeprefix(UPLOAD_SCHEME))
 
     def _record(self, address: str, fetched: Fetched) -> UrlRecord:
         """See that there is a verdict for what was fetched; judge it if nobody has."""
@@ -186,8 +189,6 @@ class BatchJudge:
                 if self._store.verdict(sha256) is None:  # nobody did while we waited
                     self._store.save_verdict(judge_bytes(fetched.data, self._ensemble))
                     log.info("judged", address=_without_query(address), sha256=sha256)
-        if address.startswith(UPLOAD_SCHEME):
-            self._spool.drop(sha256)
         return UrlRecord(
             sha256=sha256,
             etag=fetched.etag,

@@ -13,6 +13,8 @@ from settings import Settings
 def configure_logs(settings: Settings) -> None:
     """Send structlog's events, and the standard library's, to standard error as JSON lines."""
     logging.basicConfig(level=settings.log_level, format="%(message)s", stream=sys.stderr)
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines a task
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from pathlib import Path
@@ -24,13 +23,12 @@ class Spool:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def put(self, data: bytes) -> str:
-        """Keep the bytes for a worker and return their SHA-256.
+    def put(self, sha256: str, data: bytes) -> None:
+        """Keep the bytes, whose hash this is, for a worker.
 
         Raises:
             OSError: the disk is full or fails.
         """
-        sha256 = hashlib.sha256(data).hexdigest()
         partial = self._folder / f"{sha256}.{os.getpid()}.{time.monotonic_ns()}.part"
         try:
             partial.write_bytes(data)
@@ -38,7 +36,6 @@ class Spool:
         except OSError:
             partial.unlink(missing_ok=True)
             raise
-        return sha256
 
     def get(self, sha256: str) -> bytes:
         """Return the bytes that were put.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 from flask import Response, request
@@ -11,7 +12,7 @@ from backend.blueprints.checks import begin_check
 from backend.schemas.checks import CheckReply
 from backend.schemas.images import ImageForm
 from backend.services import services
-from workers.store import CheckRecord, upload_address
+from workers.store import CheckRecord, UrlRecord, upload_address
 
 blueprint = APIBlueprint("images", __name__, url_prefix="/v1")
 
@@ -29,9 +30,15 @@ def allow_an_image() -> None:
 @blueprint.post("/images", responses={200: CheckReply, 202: CheckReply})
 def create_image(form: ImageForm) -> Response:
     """Check an image file; its item's `url` is `sha256:` and the hash of its bytes."""
-    sha256 = services().spool.put(form.image.read())
+    data = form.image.read()
+    sha256 = hashlib.sha256(data).hexdigest()
+    address = upload_address(sha256)
+    if services().store.verdict(sha256):  # no matter at which URL it was found
+        services().store.finish(address, UrlRecord(sha256=sha256, fetched_at=time.time()))
+    else:
+        services().spool.put(sha256, data)
     record = CheckRecord(
-        urls=(upload_address(sha256),),
+        urls=(address,),
         created_at=time.time(),
         queue=form.queue,
         uploaded=True,

@@ -1,0 +1,128 @@
+"""A real worker's processes: what they load, how they end, and whom they serve first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from pytest_httpserver import HTTPServer
+from redis import Redis
+from werkzeug import Request, Response
+
+from backend.stack import environment
+from models.manifest import load_manifest
+from settings import Settings
+from tests.conftest import hits, settings_at, until
+from tests.pictures import drawing, encoded
+from workers.app import make_celery
+from workers.queue import Queue, enqueue
+from workers.store import Store
+
+
+@pytest.fixture
+def settings(tmp_path: Path, valkey_url: str) -> Settings:
+    return settings_at(tmp_path, redis_url=valkey_url, worker_processes=1)
+
+
+@pytest.fixture
+def store(settings: Settings, redis: Redis) -> Store:
+    assert redis.dbsize() == 0
+    return Store.open(settings, load_manifest().version)
+
+
+@pytest.fixture
+def worker(settings: Settings, store: Store, tmp_path: Path) -> Iterator[psutil.Process]:
+    """A worker with one process, ready for work."""
+    with (tmp_path / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "backend.cli", "worker"],
+            env=environment(settings),
+            stdout=log,
+            stderr=log,
+        )
+    until(lambda: bool(store.live_workers()), "the worker lives")
+    yield psutil.Process(process.pid)
+    process.kill()
+    process.wait(10)
+
+
+def put(settings: Settings, store: Store, urls: list[str], queue: Queue = "interactive") -> None:
+    store.claim(urls)
+    enqueue(
+        make_celery(settings),
+        [{"address": url, "since": 0, "referer": None, "queue": queue} for url in urls],
+        queue,
+    )
+
+
+def slow(site: HTTPServer, path: str, seed: int, delay: float) -> str:
+    def answer(_: Request) -> Response:
+        time.sleep(delay)
+        return Response(encoded(drawing(seed)))
+
+    site.expect_request(path).respond_with_handler(answer)
+    return site.url_for(path)
+
+
+def judged(store: Store, url: str) -> bool:
+    (known,) = store.lookup([url])
+    return known is not None and known.verdict is not None
+
+
+def test_no_process_of_a_worker_loads_tensorflow(worker: psutil.Process) -> None:
+    for process in [worker, *worker.children()]:
+        loaded = {Path(each.path).name for each in process.memory_maps()}
+        assert not [name for name in loaded if "tensorflow" in name or "torch" in name]
+
+
+def test_a_worker_told_to_stop_finishes_what_it_runs(
+    worker: psutil.Process, settings: Settings, store: Store, site: HTTPServer
+) -> None:
+    url = slow(site, "/slow.jpg", 1, delay=1)
+    put(settings, store, [url])
+    until(lambda: bool(store.claim([url]) == [] and _asked(site, worker)), "the fetch began")
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(30)
+    assert judged(store, url)
+    assert store.live_workers() == []
+
+
+def test_the_job_of_a_process_that_was_killed_is_done_by_the_next(
+    worker: psutil.Process, settings: Settings, store: Store, site: HTTPServer
+) -> None:
+    url = slow(site, "/slow.jpg", 2, delay=1)
+    put(settings, store, [url])
+    until(lambda: _asked(site, worker), "the fetch began")
+    for child in worker.children():
+        os.kill(child.pid, signal.SIGKILL)
+    until(lambda: judged(store, url), "another process did the job")
+    assert hits(site, "/slow.jpg") == 2
+
+
+def test_who_waits_goes_before_bulk_work(
+    worker: psutil.Process, settings: Settings, store: Store, site: HTTPServer
+) -> None:
+    assert worker.is_running()
+    bulk = [slow(site, f"/bulk{n}.jpg", n, delay=0.05) for n in range(96)]
+    put(settings, store, bulk, "bulk")
+    urgent = slow(site, "/urgent.jpg", 99, delay=0)
+    put(settings, store, [urgent])
+    until(lambda: judged(store, urgent), "the urgent one is judged")
+    assert sum(judged(store, url) for url in bulk) <= 32, "one running batch may be ahead"
+    until(lambda: all(judged(store, url) for url in bulk), "the bulk is judged too")
+
+
+def _asked(site: HTTPServer, worker: psutil.Process) -> bool:
+    """Whether a process of the worker has a connection to the site."""
+    return any(
+        connection.raddr and connection.raddr.port == site.port
+        for child in worker.children()
+        for connection in child.net_connections()
+    )
