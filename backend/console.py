@@ -229,6 +229,6 @@ def print_summary(tally: Tally, *, judged: int, seconds: float, path: str) -> No
         failed = ", ".join(f"{count:,} {code}" for code, count in tally.errors.most_common())
         console.print(f"  failed: {printable(failed)}", markup=False)
     rate = f", {judged / seconds:.1f}/s" if judged and seconds else ""
-    known = f"; {total - judged:,} were there already" if judged < total else ""
-    console.print(f"  {judged:,} judged in {seconds:.1f} s{rate}{known}")
+    earlier = f"; {total - judged:,} in earlier runs" if judged < total else ""
+    console.print(f"  {judged:,} judged in {seconds:.1f} s{rate}{earlier}")
     console.print(f"  results: {printable(path)}", markup=False)

@@ -1,0 +1,347 @@
+"""The command line, run as people and scripts run it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from backend.stack import Stack, environment
+from tests.backend.fake_api import FakeApi
+from tests.conftest import hits, settings_at
+from tests.pictures import drawing, encoded, photograph
+
+Finished = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def api(site: HTTPServer) -> FakeApi:
+    return FakeApi(site)
+
+
+@pytest.fixture
+def assay(tmp_path: Path, free_port: int) -> Callable[..., Finished]:
+    """Run `assay` in a folder of its own, where no server runs unless `bind` says so."""
+
+    def run(*arguments: str, bind: str = "", stdin: str = "", **more: object) -> Finished:
+        settings = settings_at(tmp_path / "data").model_copy(
+            update={"bind": bind or f"127.0.0.1:{free_port}", "worker_processes": 1}
+        )
+        return subprocess.run(
+            command(*arguments),
+            cwd=tmp_path,
+            env={**environment(settings), "COLUMNS": "200"},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            **more,  # type: ignore[call-overload]
+        )
+
+    return run
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "backend.cli", *arguments]
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def picture(path: Path, seed: int = 0) -> str:
+    path.write_bytes(encoded(drawing(seed), "PNG"))
+    return path.name
+
+
+# In general
+
+
+def test_help_names_every_command_without_loading_what_they_need(assay) -> None:
+    done = assay("--help")
+
+    assert done.returncode == 0
+    for name in ("serve", "api", "worker", "check", "scan"):
+        assert f" {name} " in done.stdout
+
+
+def test_the_version_is_that_of_the_package(assay) -> None:
+    assert assay("--version").stdout == f"assay {version('assay')}\n"
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_a_role_alone_wants_a_shared_redis(assay, role: str) -> None:
+    done = assay(role)
+
+    assert done.returncode == 2
+    assert "ASSAY_REDIS_URL" in done.stderr
+
+
+def test_a_setting_that_cannot_be_is_told_in_a_sentence(assay) -> None:
+    done = assay("check", "a.jpg", bind="nowhere")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("assay: ASSAY_BIND cannot be 'nowhere'")
+    assert "Traceback" not in done.stderr
+
+
+# assay check
+
+
+def test_files_are_judged_without_a_server_in_the_order_given(assay, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(encoded(photograph()))
+    given = [picture(tmp_path / "b.png"), "photo.jpg", picture(tmp_path / "a.png", 1)]
+
+    done = assay("check", "--json", *given)
+
+    assert done.returncode == 0
+    items = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [item["url"] for item in items] == given
+    assert {item["status"] for item in items} == {"done"}
+    assert items[1]["verdict"]["image"]["format"] == "jpeg"
+
+
+def test_an_image_that_cannot_be_judged_makes_the_exit_code_1(assay, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no image")
+
+    done = assay("check", picture(tmp_path / "a.png"), "text.jpg", "none.jpg")
+
+    assert done.returncode == 1
+    words = [line.split("\t")[:3] for line in done.stdout.splitlines()]
+    assert words[0][2] == "a.png"
+    assert words[1] == ["failed", "not_an_image", "text.jpg"]
+    assert words[2] == ["failed", "bad_url", "none.jpg"]
+
+
+def test_a_folder_is_for_scan(assay, tmp_path: Path) -> None:
+    done = assay("check", str(tmp_path))
+
+    assert done.returncode == 2
+    assert "assay scan" in done.stderr
+
+
+def test_urls_are_asked_of_the_server_that_runs(assay, api: FakeApi, tmp_path: Path) -> None:
+    done = assay(
+        *("check", "http://h/1.jpg", picture(tmp_path / "a.png"), "http://h/gone.jpg"),
+        bind=api.url.removeprefix("http://"),
+    )
+
+    assert done.returncode == 1
+    assert [line.split("\t")[2] for line in done.stdout.splitlines()] == [
+        *("http://h/1.jpg", "a.png", "http://h/gone.jpg"),
+    ]
+    assert set(api.asked) == {"http://h/1.jpg", "http://h/gone.jpg"}
+
+
+def test_without_a_server_urls_are_fetched_and_judged_here(assay, site: HTTPServer) -> None:
+    site.expect_request("/a.jpg").respond_with_data(encoded(photograph()))
+
+    done = assay("check", "--json", site.url_for("/a.jpg"), site.url_for("/none.jpg"), "ftp://h/a")
+
+    assert done.returncode == 1
+    good, missing, foreign = [json.loads(line) for line in done.stdout.splitlines()]
+    assert good["status"] == "done"
+    assert missing["error"]["code"] == "http_status"
+    assert foreign["error"]["code"] == "bad_url"
+
+
+# assay scan
+
+
+def test_a_scan_writes_one_item_a_line_and_sums_up(assay, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("http://h/1.jpg\nhttp://h/gone.jpg\nhttp://h/1.jpg\n")
+
+    done = assay("scan", "list.txt", "--server", api.url)
+
+    assert done.returncode == 0, "an image that cannot be judged is a result"
+    found = {item["url"]: item["status"] for item in lines(tmp_path / "results.jsonl")}
+    assert found == {"http://h/1.jpg": "done", "http://h/gone.jpg": "failed"}
+    assert "2 images: 1 ai · 0 uncertain · 0 real · 1 failed" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_list_from_a_pipe_becomes_a_csv(assay, api: FakeApi, tmp_path: Path) -> None:
+    given = "name,image\na,http://h/1.jpg\n"
+
+    done = assay(
+        *("scan", "-", "--column", "image", "-o", "o.csv", "--server", api.url), stdin=given
+    )
+
+    assert done.returncode == 0
+    with (tmp_path / "o.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["url"] == "http://h/1.jpg"
+
+
+def test_a_finished_scan_needs_no_server(assay, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("http://h/1.jpg\n")
+    assay("scan", "list.txt", "--server", api.url)
+
+    again = assay("scan", "list.txt")
+
+    assert again.returncode == 0
+    assert api.asked["http://h/1.jpg"] == 1
+
+
+def test_a_list_that_cannot_be_read_is_misuse(assay) -> None:
+    done = assay("scan", "none.txt")
+
+    assert done.returncode == 2
+    assert done.stderr == "assay: none.txt cannot be read: No such file or directory.\n"
+
+
+def test_an_output_of_something_else_fails_and_is_left_alone(assay, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("http://h/1.jpg\n")
+    (tmp_path / "diary.csv").write_text("Dear diary,\n")
+
+    done = assay("scan", "list.txt", "-o", "diary.csv")
+
+    assert done.returncode == 1
+    assert "is no result of a scan" in done.stderr
+    assert (tmp_path / "diary.csv").read_text() == "Dear diary,\n"
+
+
+def test_a_full_disk_fails_the_scan_and_room_lets_it_go_on(
+    assay, api: FakeApi, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"http://h/{n}.jpg\n" for n in range(100)))
+    arguments = ("scan", "list.txt", "--server", api.url)
+
+    def small_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    full = assay(*arguments, preexec_fn=small_disk)
+    assert full.returncode == 1
+    assert "cannot be written" in full.stderr
+
+    assert assay(*arguments).returncode == 0
+    assert len(lines(tmp_path / "results.jsonl")) == 100
+
+
+def test_a_scan_that_is_interrupted_says_how_to_go_on(assay, api: FakeApi, tmp_path: Path) -> None:
+    api.seconds = 0.3
+    urls = [f"http://h/{n}.jpg" for n in range(3000)]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    arguments = ("scan", "list.txt", "--server", api.url)
+    output = tmp_path / "results.jsonl"
+
+    scan = subprocess.Popen(command(*arguments), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    wait_for_growth(output, scan)
+    scan.send_signal(signal.SIGINT)
+    _, said = scan.communicate(timeout=60)
+
+    assert scan.returncode == 130
+    assert "The same command goes on from here." in said
+    assert assay(*arguments).returncode == 0
+    assert sorted(str(item["url"]) for item in lines(output)) == sorted(urls)
+
+
+def wait_for_growth(output: Path, scan: subprocess.Popen[str]) -> None:
+    """Return when the scan has written some results, or is over."""
+    before = output.stat().st_size if output.exists() else 0
+    while scan.poll() is None:
+        if output.exists() and output.stat().st_size > before + 4096:
+            return
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_scan_killed_again_and_again_ends_with_every_url_once(
+    api: FakeApi, tmp_path: Path, suffix: str
+) -> None:
+    api.seconds = 0.3
+    urls = [f"http://h/{n}.jpg" for n in range(3000)]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    output = tmp_path / f"out.{suffix}"
+    kills = 0
+
+    while True:
+        arguments = command("scan", "list.txt", "-o", output.name, "--server", api.url)
+        scan = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.DEVNULL, text=True)
+        if kills < 4:
+            wait_for_growth(output, scan)
+            scan.kill()
+        if scan.wait(60) == 0:
+            break
+        kills += 1
+
+    assert kills == 4
+    if suffix == "jsonl":
+        found = [str(item["url"]) for item in lines(output)]
+    else:
+        with output.open(newline="") as file:
+            found = [row["url"] for row in csv.DictReader(file)]
+    assert Counter(found) == Counter(urls)
+
+
+# assay scan, with everything real
+
+
+def test_urls_and_files_are_scanned_by_a_real_server_through_kills(
+    stack: Stack, site: HTTPServer, tmp_path: Path
+) -> None:
+    urls = [site.url_for(f"/{n}.jpg") for n in range(120)]
+    for n in range(120):
+        site.expect_request(f"/{n}.jpg").respond_with_data(encoded(drawing(n)))
+    bad = [site.url_for("/none.jpg"), "http://10.0.0.1/a.jpg", "file:///etc/passwd", "nonsense"]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for n in range(20):
+        picture(pictures / f"{n}.png", 1000 + n)
+    (tmp_path / "list.txt").write_text("\n".join([*bad, *urls]))
+    arguments = command(*("scan", "list.txt", "pictures", "--server", stack.url))
+    output = tmp_path / "results.jsonl"
+
+    for _ in range(3):
+        scan = subprocess.Popen(arguments, cwd=tmp_path, stderr=subprocess.DEVNULL, text=True)
+        wait_for_growth(output, scan)
+        scan.kill()
+        scan.wait(10)
+    subprocess.run(arguments, cwd=tmp_path, check=True, timeout=240)
+
+    items = {item["url"]: item for item in lines(output)}
+    assert len(items) == len(lines(output)) == len(urls) + len(bad) + 20
+    assert {items[url]["status"] for url in urls} == {"done"}
+    assert {items[url]["status"] for url in bad} == {"failed"}
+    assert {items[f"pictures/{n}.png"]["status"] for n in range(20)} == {"done"}
+    assert [hits(site, f"/{n}.jpg") for n in range(120)] == [1] * 120, "the server remembers"
+
+
+def test_a_scan_brings_its_own_server_and_takes_up_after_a_kill(
+    assay, site: HTTPServer, tmp_path: Path, free_port: int
+) -> None:
+    urls = [site.url_for(f"/{n}.jpg") for n in range(40)]
+    for n in range(40):
+        site.expect_request(f"/{n}.jpg").respond_with_data(encoded(drawing(n)))
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    settings = settings_at(tmp_path / "data").model_copy(
+        update={"bind": f"127.0.0.1:{free_port}", "worker_processes": 1}
+    )
+    output = tmp_path / "results.jsonl"
+
+    scan = subprocess.Popen(
+        command("scan", "list.txt"),
+        cwd=tmp_path,
+        env=environment(settings),
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    wait_for_growth(output, scan)
+    scan.kill()
+    scan.wait(10)
+    done = assay("scan", "list.txt")
+
+    assert done.returncode == 0
+    assert sorted(str(item["url"]) for item in lines(output)) == sorted(urls)

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from rich.console import Console
+
+from backend import console
+from backend.console import ScanProgress, item_printer, percentage, print_summary
+from backend.results import Result, Tally
+from models.verdict import CheckItem
+from tests.backend.fake_api import claim, done, failed
+
+STEERING = "http://h/\x1b]0;owned\x07\x1b[31m.jpg"
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(force_terminal=True, color_system=None, width=80, highlight=False)
+    monkeypatch.setattr(console, "output", lambda: terminal)
+
+
+def test_on_a_terminal_a_verdict_is_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
+
+    item_printer(as_json=False)(done("a.jpg", 0.93, evidence=[claim("made by X")], cached=True))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "a.jpg",
+        "  likely AI-made 93 %",
+        "  cnn 90 % · efficientnet 95 % · efficientnet_art 50 %",
+        "  c2pa says ai: made by X (nobody vouches for it)",
+        "  640 × 480 JPEG · model 2026-01-01.0123abcd · known before",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0.5, "uncertain (AI 50 %)"), (0.04, "no sign of AI (AI 4 %)")]
+)
+def test_the_percentage_is_that_of_ai(
+    probability: float,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    on_a_terminal(monkeypatch)
+
+    item_printer(as_json=False)(done("a.jpg", probability))
+
+    assert capsys.readouterr().out.splitlines()[1].strip() == words
+
+
+def test_on_a_terminal_a_failure_has_its_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
+
+    item_printer(as_json=False)(failed("a.jpg", "The [server] answered 404."))
+
+    assert "cannot be judged: The [server] answered 404.  (http_status)" in capsys.readouterr().out
+
+
+def test_on_a_terminal_what_is_pending_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
+
+    item_printer(as_json=False)(CheckItem(url="a.jpg", status="pending"))
+
+    assert "still being judged" in capsys.readouterr().out
+
+
+def test_in_a_pipe_an_item_is_one_line_with_tabs(capsys: pytest.CaptureFixture[str]) -> None:
+    show = item_printer(as_json=False)
+
+    show(done("a.jpg", 0.93))
+    show(failed("b\tb.jpg", "It answered\n404."))
+    show(CheckItem(url="c.jpg", status="pending"))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "ai\t0.9300\ta.jpg",
+        "failed\thttp_status\tb\ufffdb.jpg\tIt answered\ufffd404.",
+        "pending\t\tc.jpg",
+    ]
+
+
+def test_as_json_an_item_is_the_apis(capsys: pytest.CaptureFixture[str]) -> None:
+    item = done(STEERING)
+
+    item_printer(as_json=True)(item)
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == item.model_dump(mode="json", exclude_none=True)
+
+
+def test_a_strangers_text_cannot_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
+    show = item_printer(as_json=False)
+
+    show(done(STEERING, evidence=[claim("\x1b[2J")]))
+    show(failed(STEERING, "\x1b[2J"))
+
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [(0.0, "0 %"), (0.001, "<1 %"), (0.126, "13 %"), (0.996, ">99 %"), (1.0, "100 %")],
+)
+def test_only_certainty_is_called_so(probability: float, words: str) -> None:
+    assert percentage(probability) == words
+
+
+def tally_of(*items: CheckItem) -> Tally:
+    tally = Tally()
+    for item in items:
+        tally.add(Result.of(item))
+    return tally
+
+
+def test_the_summary_counts_the_whole_file_and_what_was_added(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tally = tally_of(done("a", 0.9), done("b", 0.1), failed("c"), failed("d"))
+
+    print_summary(tally, judged=3, seconds=1.5, path="[out].csv")
+
+    assert capsys.readouterr().err.splitlines() == [
+        "4 images: 1 ai · 0 uncertain · 1 real · 2 failed",
+        "  failed: 2 http_status",
+        "  3 judged in 1.5 s, 2.0/s; 1 in earlier runs",
+        "  results: [out].csv",
+    ]
+
+
+def test_in_a_pipe_progress_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "_SECONDS_BETWEEN_LINES", -1)
+    tally = tally_of(done("known"))
+
+    with ScanProgress(tally, left=2) as progress:
+        tally.add(Result.of(failed("a")))
+        progress.advance()
+
+    assert capsys.readouterr().err.startswith("2 of 3 · 1 ai · 0 uncertain · 0 real · 1 failed · ")
+
+
+def test_on_a_terminal_progress_is_a_bar_with_live_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Console(stderr=True, force_terminal=True, width=160)
+    monkeypatch.setattr(console, "messages", lambda: terminal)
+    tally = tally_of(done("known"))
+
+    with ScanProgress(tally, left=2) as progress:
+        tally.add(Result.of(failed("a")))
+        progress.advance()
+
+    shown = capsys.readouterr().err
+    assert "2/3" in shown
+    assert "1 failed" in shown
