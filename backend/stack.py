@@ -68,11 +68,11 @@ class Stack:
         return f"http://{self.settings.bind.replace('0.0.0.0', '127.0.0.1')}"  # noqa: S104
 
     def __enter__(self) -> Self:
-        self.settings = _with_port(self.settings)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = self._take_lock()
         try:
             self._end_leftovers()
+            self.settings = _with_port(self.settings)
             if self.settings.redis_url is None:
                 url = self._start_valkey()
                 self.settings = self.settings.model_copy(update={"redis_url": url})

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -29,18 +31,22 @@ def settings(tmp_path: Path, free_port: int) -> Settings:
     )
 
 
-def start(settings: Settings) -> subprocess.Popen[str]:
-    """Run `assay serve` and wait until it says that it is ready."""
-    process = subprocess.Popen(
+@contextmanager
+def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """Run `assay serve`, wait until it says that it is ready, and see it end well."""
+    with subprocess.Popen(
         [sys.executable, "-m", "backend.cli", "serve"],
         env=environment(settings),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert process.stdout is not None
-    assert "ready" in process.stdout.readline()
-    return process
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert "ready" in process.stdout.readline()
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 def check(settings: Settings, url: str) -> dict[str, object]:
@@ -53,37 +59,28 @@ def test_ctrl_c_stops_every_process_and_a_restart_remembers(
     settings: Settings, site: HTTPServer
 ) -> None:
     site.expect_request("/a.jpg").respond_with_data(encoded(photograph()))
-    process = start(settings)
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert len(family) >= 5, "Valkey, the worker and its process, gunicorn and its processes"
-    assert check(settings, site.url_for("/a.jpg"))["status"] == "done"
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
-    assert process.wait(60) == 0
-    assert [each for each in family if each.is_running()] == []
-
-    again = start(settings)
-    try:
+    with serving(settings) as process:
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 5, "Valkey, the worker and its process, gunicorn and its processes"
+        assert check(settings, site.url_for("/a.jpg"))["status"] == "done"
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+        assert process.wait(60) == 0
+        assert [each for each in family if each.is_running()] == []
+    with serving(settings):
         item = check(settings, site.url_for("/a.jpg"))
-        assert item["verdict"]["cached"] is True  # type: ignore[index]
-        assert hits(site, "/a.jpg") == 1
-    finally:
-        again.send_signal(signal.SIGTERM)
-        assert again.wait(60) == 0
+    assert item["verdict"]["cached"] is True  # type: ignore[index]
+    assert hits(site, "/a.jpg") == 1
 
 
 def test_what_a_killed_one_left_behind_is_ended_by_the_next(settings: Settings) -> None:
-    killed = start(settings)
-    orphans = psutil.Process(killed.pid).children(recursive=True)
-    killed.kill()
-    killed.wait(10)
-    assert any(each.is_running() for each in orphans)
-    again = start(settings)
-    try:
+    with serving(settings) as killed:
+        orphans = psutil.Process(killed.pid).children(recursive=True)
+        killed.kill()
+        killed.wait(10)
+        assert any(each.is_running() for each in orphans)
+    with serving(settings):
         assert [each for each in orphans if each.is_running()] == []
         assert requests.get(f"http://{settings.bind}/readyz", timeout=5).status_code == 200
-    finally:
-        again.send_signal(signal.SIGTERM)
-        assert again.wait(60) == 0
 
 
 def test_a_process_that_merely_has_a_noted_pid_is_left_alone(settings: Settings) -> None:
