@@ -12,6 +12,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo "$$python"; break; }; done)
 
+# The tests' browser; Google Chrome itself no longer loads an extension from a folder.
+export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser)
+
 # Each stamp lives in the folder that it vouches for, so that both go together.
 PYTHON_READY := .venv/.installed
 NODE_READY := extension/node_modules/.installed
@@ -103,6 +106,5 @@ $(EXTENSION_READY): $(NODE_READY) $(EXTENSION_SOURCES)
 
 .PHONY: chromium
 chromium:
-	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null \
-	|| $(call debian_package,chromium,\
-	The tests drive a real browser: install Chromium or Google Chrome so that it is on the PATH.)
+	@[ -x '$(CHROMIUM)' ] || $(call debian_package,chromium,\
+	The tests drive a real browser: install Chromium or set CHROMIUM to its path.)
