@@ -7,11 +7,14 @@ is only what stands in its format's own place for it, never what follows the end
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from PIL.AvifImagePlugin import AvifImageFile
 
 # Frames are counted up to this many; the first is judged, so no more need to be known.
 MAX_FRAMES = 10_000
@@ -50,7 +53,7 @@ class Container:
 def take_apart(data: bytes, name: str) -> Container:
     """Take a file of a known format apart.
 
-    Formats without a reader here are left whole: their decoders read headers only, and in C.
+    A format without a reader here (BMP) has nothing beside its pixels.
 
     Args:
         data: the whole file.
@@ -244,10 +247,24 @@ def _read_tiff(data: bytes) -> Container:
     return Container(data, frames=len(seen), exif=data)
 
 
+# AVIF: libavif reads its boxes, and what turns the image beside its EXIF
+
+
+def _read_avif(data: bytes) -> Container:
+    with AvifImageFile(io.BytesIO(data)) as image:
+        return Container(
+            data,
+            frames=min(image.n_frames, MAX_FRAMES),
+            exif=image.info.get("exif", b""),
+            xmp=image.info.get("xmp", b""),
+        )
+
+
 _READERS: dict[str, Callable[[bytes], Container]] = {
     "jpeg": _read_jpeg,
     "png": _read_png,
     "gif": _read_gif,
     "webp": _read_webp,
     "tiff": _read_tiff,
+    "avif": _read_avif,
 }

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from models.container import take_apart
@@ -115,7 +114,6 @@ def decode(data: bytes) -> DecodedImage:
             _check_size(*image.size, container.passes)
             _check_coding(image)
             image.load()
-            frames = image.n_frames if isinstance(image, AvifImageFile) else container.frames
             pixels = _orient(_srgb_pixels(image), _orientation(image, container.exif))
     except (ImageError, MemoryError):
         raise
@@ -124,7 +122,7 @@ def decode(data: bytes) -> DecodedImage:
     except Exception as error:  # Pillow's decoders raise whatever their format's parsing met
         raise ImageError(ErrorCode.CORRUPT_IMAGE, f"The {name} file is damaged.") from error
     height, width, _ = pixels.shape
-    return DecodedImage(pixels, width, height, name, frames)
+    return DecodedImage(pixels, width, height, name, container.frames)
 
 
 def _check_size(width: int, height: int, passes: int) -> None:
@@ -250,15 +248,12 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 def _orientation(image: Image.Image, exif: bytes) -> int | None:
-    """Read the EXIF orientation; broken EXIF has none.
-
-    Pillow itself has turned a TIFF upright, and reads what an AVIF says beside its EXIF.
-    """
+    """Read the EXIF orientation; broken EXIF has none."""
     if isinstance(image, TiffImageFile):
-        return None
+        return None  # Pillow has turned it upright itself
     tags = Image.Exif()
     try:
-        tags.load(image.info.get("exif") or exif)
+        tags.load(exif)
         orientation = tags.get(ExifTags.Base.Orientation)
     except Exception:  # Pillow's EXIF parser raises much, and the pixels are good without it
         return None
