@@ -5,8 +5,14 @@ import { type Answer, readAnswer } from "./verdict";
 /** The most URLs that one check may hold. */
 export const MOST_URLS = 100;
 
-/** Seconds that the server may hold a request open until something is known. */
-const WAIT = 2;
+/** The longest URL, in characters, that the server fetches. */
+export const LONGEST_URL = 8192;
+
+/**
+ * Seconds that the server may hold a request open until all is known. What is known of some images
+ * waits as long for the others, so it is short.
+ */
+const WAIT = 1;
 
 /** Seconds that an answer may take beyond what it was asked to wait. */
 const PATIENCE = 10;
@@ -15,12 +21,13 @@ const PATIENCE = 10;
 const DEADLINE = 90;
 
 /** Milliseconds between two questions, for a server that does not hold them open. */
-const PAUSE = 250;
+const PAUSE = 100;
 
 export type FailureCode =
   | "server_unreachable"
   | "server_refused"
   | "server_error"
+  | "server_not_ready"
   | "not_assay"
   | "overloaded"
   | "too_large";
@@ -83,9 +90,9 @@ export class Api {
     const end = Date.now() + DEADLINE * 1000;
     while (answer.items.some((item) => !item.outcome)) {
       if (Date.now() > end) throw new ApiError("overloaded");
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
       answer = await this.answer(`/v1/checks/${encodeURIComponent(answer.id)}?wait=${WAIT}`, {});
       yield answer;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   }
 
@@ -117,7 +124,8 @@ function codeOf(status: number): FailureCode {
   if (status === 401 || status === 403) return "server_refused";
   if (status === 404 || status === 405) return "not_assay";
   if (status === 413) return "too_large";
-  return status === 429 || status === 503 ? "overloaded" : "server_error";
+  if (status === 503) return "server_not_ready";
+  return status === 429 ? "overloaded" : "server_error";
 }
 
 /** The sentence of a problem document (RFC 9457), or the bare status. */

@@ -19,6 +19,7 @@ export class Card {
   /** What screen readers are told as it changes. */
   private readonly summary = make("div", "summary");
   private readonly details = make("div", "");
+  private readonly caution = make("span", "");
   /** A modal dialog: the browser moves the focus in, keeps it, closes on Escape, gives it back. */
   private readonly dialog: HTMLDialogElement;
 
@@ -29,7 +30,6 @@ export class Card {
     this.summary.setAttribute("role", "status");
     const close = button("close", "×", () => this.close());
     close.ariaLabel = close.title = words.say("card_close");
-    const caution = make("span", "", words.say("card_caution"));
     const options = button("link", words.say("card_options"), onOptions);
     const body = make(
       "div",
@@ -37,7 +37,7 @@ export class Card {
       make("header", "", this.mark, this.title, close),
       this.summary,
       this.details,
-      make("footer", "", caution, options),
+      make("footer", "", this.caution, options),
     );
     this.dialog = make("dialog", "card", body);
     this.dialog.dir = words.direction();
@@ -68,6 +68,7 @@ export class Card {
     this.mark.replaceChildren(drawMark(state));
     this.title.textContent = words.stateWord(state);
     this.summary.replaceChildren(...summaryOf(outcome));
+    this.caution.textContent = outcome?.state === "judged" ? words.say("card_caution") : "";
     this.details.replaceChildren(...detailsOf(outcome), ...actions.map(drawAction));
   }
 

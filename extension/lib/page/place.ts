@@ -43,7 +43,7 @@ export function clippersOf(image: Element): Element[] {
     // What is fixed is laid out by the viewport: nothing on the way up cuts it off.
     if (position === "fixed") break;
     const style = getComputedStyle(at);
-    if (style.overflow !== "visible") clippers.push(at);
+    if (/auto|clip|hidden|scroll/.test(style.overflow)) clippers.push(at);
     position = style.position;
   }
   return clippers;

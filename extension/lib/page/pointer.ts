@@ -1,6 +1,7 @@
 /** Remembers where the user opened a context menu, and finds the image that it was opened on. */
 
 import type { Box } from "./place";
+import { imagesIn } from "./watcher";
 
 /** What the menu was opened on: the image where one is found, and in any case the place. */
 export interface Pointed {
@@ -24,7 +25,7 @@ export class Pointer {
   /** @param url the image's address as the menu told it; empty when it did not */
   find(url: string): Pointed {
     const under = document.elementsFromPoint(this.at.x, this.at.y);
-    const candidates = [this.target, ...under, ...document.images].filter(
+    const candidates = [this.target, ...under, ...imagesIn(document)].filter(
       (element) => element instanceof HTMLImageElement,
     );
     const image = url

@@ -132,13 +132,13 @@ export class Watcher {
 }
 
 /** The images in a part of the page, itself among them. */
-function imagesIn(root: Document | Element): HTMLImageElement[] {
+export function imagesIn(root: Document | Element): HTMLImageElement[] {
   const images = [...root.querySelectorAll("img")];
   return root instanceof HTMLImageElement ? [root, ...images] : images;
 }
 
 /** The address of the image that an element shows, if it is one that the server can fetch. */
-export function webAddress(image: HTMLImageElement): string | undefined {
+function webAddress(image: HTMLImageElement): string | undefined {
   const address = image.currentSrc || image.src;
   return /^https?:/i.test(address) ? address.replace(/#.*$/s, "") : undefined;
 }

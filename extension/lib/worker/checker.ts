@@ -1,6 +1,6 @@
 /** Gathers the questions of all tabs into few requests: each URL is asked about once at a time. */
 
-import { type Api, ApiError, type CheckOptions, MOST_URLS } from "../api";
+import { type Api, ApiError, type CheckOptions, LONGEST_URL, MOST_URLS } from "../api";
 import { type Answer, type Outcome, unavailable } from "../verdict";
 import { recall, remember } from "./memory";
 
@@ -48,6 +48,8 @@ export class Checker {
   }
 
   private once(url: string, begin: () => Promise<Outcome>): Promise<Outcome> {
+    // Refused here, so that it does not make the server refuse the images asked about with it.
+    if (url.length > LONGEST_URL) return Promise.resolve(unavailable("bad_url"));
     const known = this.inFlight.get(url);
     if (known) return known;
     const asked = begin().finally(() => {

@@ -16,6 +16,7 @@ const PASSING = new Set([
   "not_assay",
   "overloaded",
   "server_error",
+  "server_not_ready",
   "server_refused",
   "server_unreachable",
 ]);

@@ -1,0 +1,83 @@
+// @vitest-environment node
+import { expect, test } from "vitest";
+import { Api, ApiError } from "../lib/api";
+import { type Answer, type State, stateOf } from "../lib/verdict";
+import { doneItem } from "./examples";
+import { serve } from "./server";
+
+async function statesOver(answers: AsyncGenerator<Answer>): Promise<State[][]> {
+  const states: State[][] = [];
+  for await (const { items } of answers) states.push(items.map(({ outcome }) => stateOf(outcome)));
+  return states;
+}
+
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "no error",
+    (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
+  );
+
+test("a check tells at once what is known, and the rest when the server does", async () => {
+  const pending = { id: "c1", items: [doneItem("a"), { url: "b", status: "pending" }] };
+  const done = { id: "c1", items: [doneItem("a"), doneItem("b", { label: "real" })] };
+  const server = await serve(({ method }) =>
+    method === "POST" ? { status: 202, body: pending } : { body: done },
+  );
+  const answers = new Api(server.url).check(["a", "b"], { page: "https://p" });
+  const states = await statesOver(answers);
+  expect(states).toEqual([
+    ["ai", "checking"],
+    ["ai", "real"],
+  ]);
+  expect(JSON.parse(server.requests[0]!.body)).toEqual({
+    urls: ["a", "b"],
+    wait: 0,
+    page: "https://p",
+  });
+  expect(server.requests[1]!.path).toBe("/v1/checks/c1?wait=1");
+});
+
+test("an upload is a multipart form with the image in it", async () => {
+  const server = await serve(() => ({ body: { id: "u", items: [doneItem("sha256:00")] } }));
+  const states = await statesOver(new Api(server.url).upload(new Blob(["BYTES"])));
+  expect(states).toEqual([["ai"]]);
+  expect(server.requests[0]).toMatchObject({ method: "POST", path: "/v1/images" });
+  expect(server.requests[0]!.body).toContain('name="image"; filename="image"');
+  expect(server.requests[0]!.body).toContain("BYTES");
+});
+
+test.each([
+  [401, "server_refused"],
+  [403, "server_refused"],
+  [404, "not_assay"],
+  [413, "too_large"],
+  [422, "server_error"],
+  [429, "overloaded"],
+  [500, "server_error"],
+  [503, "server_not_ready"],
+])("status %i is the failure %s", async (status, code) => {
+  const server = await serve(() => ({ status, body: { detail: "Because." } }));
+  await expect(new Api(server.url).check(["a"], {}).next()).rejects.toMatchObject({
+    code,
+    detail: "Because.",
+  });
+});
+
+test("a server that is not there is unreachable", async () => {
+  const server = await serve(() => ({ body: {} }));
+  await server.close();
+  expect(await codeOf(new Api(server.url).ready())).toBe("server_unreachable");
+});
+
+test("a page of some other server is not an answer of Assay", async () => {
+  const server = await serve(() => ({ body: "<html>" }));
+  expect(await codeOf(new Api(server.url).check(["a"], {}).next())).toBe("not_assay");
+  expect(await codeOf(new Api(server.url).ready())).toBe("not_assay");
+});
+
+test("a server that is ready tells its model's version", async () => {
+  const server = await serve(() => ({ body: { status: "ready", model_version: "m1" } }));
+  const { version, milliseconds } = await new Api(server.url).ready();
+  expect(version).toBe("m1");
+  expect(milliseconds).toBeGreaterThanOrEqual(0);
+});

@@ -1,0 +1,112 @@
+import { readFileSync } from "node:fs";
+import { beforeEach, expect, test, vi } from "vitest";
+import { fakeBrowser } from "wxt/testing";
+import { OptionsForm } from "../lib/options";
+import { DEFAULTS, loadSettings, saveSettings } from "../lib/settings";
+
+const contains = vi.fn();
+const request = vi.fn();
+const fetched = vi.fn<(url: string) => Promise<Response>>();
+
+beforeEach(() => {
+  vi.resetAllMocks();
+  contains.mockResolvedValue(true);
+  request.mockResolvedValue(true);
+  fetched.mockImplementation(async () => Response.json({ status: "ready", model_version: "m1" }));
+  vi.stubGlobal("fetch", fetched);
+  Object.assign(fakeBrowser.permissions, { contains, request });
+  const html = readFileSync("entrypoints/options/index.html", "utf8");
+  document.body.innerHTML = /<main>.*<\/main>/s.exec(html)![0];
+});
+
+const byId = <Field extends HTMLElement>(id: string) => document.getElementById(id) as Field;
+const textOf = (id: string) => byId(id).textContent;
+const server = () => byId<HTMLInputElement>("server");
+
+async function open(): Promise<OptionsForm> {
+  const form = new OptionsForm(document);
+  await form.start();
+  return form;
+}
+
+test("the page shows the settings and tries the connection at once", async () => {
+  await saveSettings({ server: "http://localhost:1", badges: false, sitesOff: ["a.example", "b"] });
+  await open();
+  expect(server().value).toBe("http://localhost:1");
+  expect(byId<HTMLInputElement>("badges").checked).toBe(false);
+  expect(byId<HTMLTextAreaElement>("sites").value).toBe("a.example\nb");
+  expect(fetched.mock.calls[0]![0]).toBe("http://localhost:1/readyz");
+  expect(textOf("connection")).toMatch(/^Connected: model m1 is ready and answered in \d+ ms\.$/);
+  expect(byId("connection").dataset.ok).toBe("true");
+});
+
+test("a server to which access was never given is not asked on its own", async () => {
+  contains.mockResolvedValue(false);
+  await open();
+  expect(fetched).not.toHaveBeenCalled();
+  expect(request).not.toHaveBeenCalled();
+});
+
+test("a server on this machine needs no further access", async () => {
+  const form = await open();
+  server().value = "http://127.0.0.1:9999/";
+  await form.save();
+  expect(request).not.toHaveBeenCalled();
+  expect(await loadSettings()).toEqual({ ...DEFAULTS, server: "http://127.0.0.1:9999" });
+  expect(textOf("saved")).toBe("Saved.");
+});
+
+test("any other server is asked only once the user has allowed it", async () => {
+  const form = await open();
+  server().value = "https://assay.example:8443/base";
+  await form.save();
+  expect(request).toHaveBeenCalledWith({ origins: ["https://assay.example/*"] });
+  expect((await loadSettings()).server).toBe("https://assay.example:8443/base");
+});
+
+test("what the user does not allow is not saved, and said", async () => {
+  request.mockResolvedValue(false);
+  const form = await open();
+  server().value = "https://assay.example";
+  await form.save();
+  expect(await loadSettings()).toEqual(DEFAULTS);
+  expect(textOf("server-error")).toContain("did not give Assay access to assay.example");
+});
+
+test("what is no address is not saved, and said beside the field", async () => {
+  const form = await open();
+  server().value = "127.0.0.1:8750";
+  await form.save();
+  expect(await loadSettings()).toEqual(DEFAULTS);
+  expect(textOf("server-error")).toContain("no address of a server");
+  expect(server().getAttribute("aria-invalid")).toBe("true");
+});
+
+test("an unencrypted server elsewhere is warned of", async () => {
+  const form = await open();
+  server().value = "http://assay.example";
+  await form.test();
+  expect(textOf("connection")).toContain("not encrypted");
+});
+
+test.each([
+  ["nobody answers", () => Promise.reject(new TypeError()), "server not running"],
+  ["it is refused", async () => new Response("", { status: 403 }), "ASSAY_ALLOWED_ORIGINS"],
+  ["it is not ready", async () => new Response("", { status: 503 }), "server not ready"],
+  ["it is another server", async () => new Response("<html>"), "answer not usable"],
+])("the connection test says why when %s", async (_name, answer, said) => {
+  const form = await open();
+  fetched.mockImplementation(answer);
+  await form.test();
+  expect(textOf("connection")).toMatch(/^No connection: /);
+  expect(textOf("connection")).toContain(said);
+  expect(byId("connection").dataset.ok).toBe("false");
+});
+
+test("reset brings the defaults back", async () => {
+  await saveSettings({ server: "http://localhost:1", badges: false, sitesOff: ["a.example"] });
+  await open();
+  byId("reset").click();
+  await vi.waitFor(async () => expect(await loadSettings()).toEqual(DEFAULTS));
+  expect(server().value).toBe(DEFAULTS.server);
+});

@@ -1,0 +1,73 @@
+/** Stands in for what a DOM without layout lacks: sizes, and the observers that watch them. */
+
+import { vi } from "vitest";
+import type { Box } from "../../lib/page/place";
+
+export function box(left: number, top: number, width: number, height: number): Box {
+  return { left, top, right: left + width, bottom: top + height };
+}
+
+/** Lay an element out at a place. */
+export function layOut(element: Element, left: number, top: number, width: number, height: number) {
+  const rect = { ...box(left, top, width, height), x: left, y: top, width, height };
+  element.getBoundingClientRect = () => ({ ...rect, toJSON: () => rect });
+}
+
+export interface ImageFacts {
+  src?: string;
+  shown?: [width: number, height: number];
+  natural?: [width: number, height: number];
+  complete?: boolean;
+}
+
+/** Make an image that has loaded, of 300 × 200 shown and 600 × 400 own pixels unless told. */
+export function makeImage(facts: ImageFacts = {}): HTMLImageElement {
+  const image = document.createElement("img");
+  setImage(image, facts);
+  return image;
+}
+
+export function setImage(image: HTMLImageElement, facts: ImageFacts): void {
+  const { src = "https://x.example/a.jpg", shown = [300, 200], natural = [600, 400] } = facts;
+  Object.defineProperties(image, {
+    currentSrc: { value: src, configurable: true },
+    complete: { value: facts.complete ?? true, configurable: true },
+    naturalWidth: { value: natural[0], configurable: true },
+    naturalHeight: { value: natural[1], configurable: true },
+  });
+  image.checkVisibility = () => true;
+  layOut(image, 0, 0, ...shown);
+}
+
+/** An observer that observes what a test tells it. */
+class FakeObserver {
+  static last: FakeObserver;
+  readonly targets = new Set<Element>();
+  constructor(readonly tell: (entries: object[]) => void) {
+    (this.constructor as typeof FakeObserver).last = this;
+  }
+  observe = (target: Element) => this.targets.add(target);
+  unobserve = (target: Element) => this.targets.delete(target);
+  disconnect = () => this.targets.clear();
+}
+
+export class FakeIntersectionObserver extends FakeObserver {}
+export class FakeResizeObserver extends FakeObserver {}
+
+/** Have both observers be the tests' own. */
+export function fakeObservers(): void {
+  vi.stubGlobal("IntersectionObserver", FakeIntersectionObserver);
+  vi.stubGlobal("ResizeObserver", FakeResizeObserver);
+}
+
+/** Scroll an image near the viewport, or away from it. */
+export function bringNear(image: HTMLImageElement, isIntersecting = true): void {
+  const { last } = FakeIntersectionObserver;
+  if (last.targets.has(image)) last.tell([{ target: image, isIntersecting }]);
+}
+
+/** Tell that an image is shown in another size. */
+export function resized(image: HTMLImageElement): void {
+  const { last } = FakeResizeObserver;
+  if (last.targets.has(image)) last.tell([{ target: image }]);
+}

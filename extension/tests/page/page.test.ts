@@ -1,0 +1,247 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { fakeBrowser } from "wxt/testing";
+import { Page } from "../../lib/page/page";
+import type { PageRequest } from "../../lib/messages";
+import { type Outcome, unavailable } from "../../lib/verdict";
+import { judged } from "../examples";
+import { bringNear, fakeObservers, layOut, makeImage } from "./layout";
+
+const DATA = "data:image/png;base64,AAAA";
+
+let page: Page;
+/** What the service worker was asked, and what it answers. */
+const asked = vi.fn<(request: PageRequest) => Promise<Outcome>>();
+
+/** What the page reads when it reads an image's file. */
+function haveFiles(read: () => Promise<Response>): void {
+  vi.stubGlobal("fetch", read);
+}
+const readable = async () => new Response(new Blob(["x"], { type: "image/png" }));
+const unreadable = async () => Promise.reject(new TypeError("refused"));
+
+beforeEach(() => {
+  fakeObservers();
+  haveFiles(unreadable);
+  document.body.innerHTML = "<button id=before></button>";
+  document.elementsFromPoint = () => [];
+  asked.mockReset().mockResolvedValue(judged());
+  fakeBrowser.runtime.onMessage.addListener((request: unknown) => asked(request as PageRequest));
+  page = new Page();
+});
+
+afterEach(() => {
+  page.stop();
+  vi.unstubAllGlobals();
+});
+
+const shadow = () => document.querySelector("assay-overlay")!.shadowRoot!;
+const badges = () => [...shadow().querySelectorAll<HTMLButtonElement>("button.badge")];
+const card = () => shadow().querySelector<HTMLDialogElement>("dialog")!;
+const titleOf = () => card().querySelector("h2")!.textContent;
+const actions = () => [...card().querySelectorAll<HTMLButtonElement>("button.do")];
+
+/** Put images on the page and have badges on them. */
+function showWithBadges(...images: HTMLImageElement[]): void {
+  document.body.append(...images);
+  page.setBadges(true);
+  images.forEach((image) => bringNear(image));
+}
+
+/** Click as a user does: the browser trusts it. */
+function click(button: HTMLElement): void {
+  const event = new MouseEvent("click", { bubbles: true });
+  Object.defineProperty(event, "isTrusted", { value: true });
+  button.dispatchEvent(event);
+}
+
+test("an image has a badge that says it is being checked, and then what was found", async () => {
+  const image = makeImage();
+  image.alt = "A cat";
+  showWithBadges(image);
+  expect(badges()[0]!.dataset.state).toBe("checking");
+  await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("ai"));
+  expect(badges()[0]!.getAttribute("aria-label")).toBe("Likely AI, 93% probability of AI: image “A cat”");
+  expect(badges()[0]!.textContent).toBe("Likely AI 93%");
+  expect(asked).toHaveBeenCalledExactlyOnceWith(
+    { kind: "check-url", url: "https://x.example/a.jpg" },
+  );
+});
+
+test("badges stand in the order of their images, whenever those came", () => {
+  const [first, second, third] = ["1", "2", "3"].map((alt) => {
+    const image = makeImage();
+    image.alt = alt;
+    return image;
+  }) as [HTMLImageElement, HTMLImageElement, HTMLImageElement];
+  document.body.append(first, second, third);
+  page.setBadges(true);
+  [third, first, second].forEach((image) => bringNear(image));
+  const names = badges().map((badge) => badge.getAttribute("aria-label"));
+  expect(names.map((name) => name!.at(-2))).toEqual(["1", "2", "3"]);
+});
+
+test("a badge goes when its image goes, and all go when badges are switched off", () => {
+  const [image, other] = [makeImage(), makeImage()];
+  showWithBadges(image, other);
+  expect(badges()).toHaveLength(2);
+  bringNear(image, false);
+  expect(badges()).toHaveLength(1);
+  page.setBadges(false);
+  expect(badges()).toHaveLength(0);
+});
+
+test("the page's own elements stay as they were", () => {
+  const before = document.body.innerHTML;
+  const image = makeImage();
+  showWithBadges(image);
+  image.remove();
+  expect(document.body.innerHTML).toBe(before);
+  expect(document.documentElement.lastElementChild!.localName).toBe("assay-overlay");
+});
+
+test("a small image's badge is its mark alone; its name still says all", async () => {
+  showWithBadges(makeImage({ shown: [120, 120] }));
+  await vi.waitFor(() => expect(badges()[0]!.classList).toContain("brief"));
+  expect(badges()[0]!.getAttribute("aria-label")).toContain("image without a description");
+});
+
+test("a badge is put at its image's corner", async () => {
+  const image = makeImage();
+  layOut(image, 100, 50, 300, 200);
+  showWithBadges(image);
+  await vi.waitFor(() => expect(badges()[0]!.style.transform).toBe("translate(108px, 58px)"));
+  expect(badges()[0]!.classList).toContain("placed");
+});
+
+test("a badge's click opens a card with all that is known, without asking again", async () => {
+  const evidence = [{ kind: "c2pa", says: "ai", detail: "Made by Example.", trusted: true }];
+  asked.mockResolvedValue(judged({ evidence }));
+  showWithBadges(makeImage());
+  await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("ai"));
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
+  expect(card().open).toBe(true);
+  const words = card().textContent;
+  expect(words).toContain("Probability that the image is AI-made: 93%");
+  expect(words).toContain("Of 100 images that measure like this one, about 93 are AI-made.");
+  expect(words).toContain("EfficientNet for art88%");
+  expect(words).toContain("Made by Example.Content Credentials, signed by a trusted party");
+  expect(words).toContain("640 × 480 pixels, JPEG");
+  expect(words).toContain("test-1");
+  expect(asked).toHaveBeenCalledOnce();
+});
+
+test("the card is a dialog named by its title, which has the focus", async () => {
+  await page.checkPointedAt("https://x.example/a.jpg");
+  expect(card().getAttribute("aria-labelledby")).toBe(card().querySelector("h2")!.id);
+  expect(shadow().activeElement).toBe(card().querySelector("h2"));
+  expect(card().querySelector('[role="status"]')!.textContent).toContain("93%");
+});
+
+test("the close button and a click outside close the card", async () => {
+  await page.checkPointedAt("https://x.example/a.jpg");
+  click(card().querySelector<HTMLButtonElement>(".close")!);
+  expect(card().open).toBe(false);
+  await page.checkPointedAt("https://x.example/a.jpg");
+  card().querySelector<HTMLElement>(".body")!.click();
+  expect(card().open).toBe(true);
+  card().click();
+  expect(card().open).toBe(false);
+});
+
+test("a failure is told with its reason, the server's words and what to do", async () => {
+  asked.mockResolvedValue(unavailable("corrupt_image", "The jpeg file is damaged."));
+  await page.checkPointedAt("https://x.example/a.jpg");
+  expect(titleOf()).toBe("Unavailable");
+  expect(card().textContent).toContain("damaged file");
+  expect(card().textContent).toContain("The jpeg file is damaged.");
+  expect(card().textContent).toContain("look for another copy");
+});
+
+test("trying again asks past every cache, and the badge is told too", async () => {
+  asked.mockResolvedValue(unavailable("corrupt_image"));
+  showWithBadges(makeImage());
+  await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("unavailable"));
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(actions()).toHaveLength(1));
+  asked.mockClear().mockResolvedValue(judged());
+  click(actions()[0]!);
+  await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
+  expect(asked.mock.calls[0]![0]).toEqual({
+    kind: "check-url",
+    url: "https://x.example/a.jpg",
+    again: true,
+  });
+  expect(badges()[0]!.dataset.state).toBe("ai");
+});
+
+test("an answer that comes after another image was asked about is not shown", async () => {
+  let late = (_outcome: Outcome) => {};
+  asked.mockReturnValueOnce(new Promise((resolve) => (late = resolve)));
+  const first = page.checkPointedAt("https://x.example/slow.jpg");
+  await page.checkPointedAt("https://x.example/fast.jpg");
+  late(unavailable("timeout"));
+  await first;
+  expect(titleOf()).toBe("Likely AI");
+});
+
+test("a data: image that was asked for is sent as bytes", async () => {
+  haveFiles(readable);
+  await page.checkPointedAt(DATA);
+  expect(asked.mock.calls.map(([request]) => request)).toEqual([
+    { kind: "check-bytes", data: "data:image/png;base64,eA==" },
+  ]);
+});
+
+test("where the server cannot have the file, the one shown here is sent", async () => {
+  haveFiles(readable);
+  asked.mockResolvedValueOnce(unavailable("blocked_address"));
+  await page.checkPointedAt("http://10.0.0.1/a.png");
+  expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-url", "check-bytes"]);
+  expect(titleOf()).toBe("Likely AI");
+});
+
+test("where the page may not read it either, the browser is asked for access on a click", async () => {
+  asked.mockResolvedValueOnce(unavailable("http_status"));
+  asked.mockResolvedValueOnce(unavailable("access_needed"));
+  await page.checkPointedAt("https://cdn.example/a.png");
+  expect(actions().map(({ textContent }) => textContent)).toEqual(["Allow and check", "Try again"]);
+  expect(card().textContent).toContain("images of cdn.example");
+  actions()[0]!.click(); // A script's click, which must do nothing.
+  expect(asked).toHaveBeenCalledTimes(2);
+  click(actions()[0]!);
+  await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
+  expect(asked.mock.calls.at(-1)![0]).toEqual({
+    kind: "check-reading",
+    url: "https://cdn.example/a.png",
+    mayAsk: true,
+  });
+});
+
+test("badges never send bytes: a failed one offers it, and only a click does it", async () => {
+  haveFiles(readable);
+  asked.mockResolvedValue(unavailable("blocked_address"));
+  showWithBadges(makeImage());
+  await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("unavailable"));
+  expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-url"]);
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(actions()[0]?.textContent).toBe("Check the file itself"));
+  click(actions()[0]!);
+  await vi.waitFor(() => expect(asked.mock.calls.at(-1)![0].kind).toBe("check-bytes"));
+});
+
+test("an image whose address the browser did not tell is found under the pointer", async () => {
+  const image = makeImage();
+  document.body.append(image);
+  document.elementsFromPoint = () => [image];
+  image.dispatchEvent(new MouseEvent("contextmenu", { bubbles: true, composed: true }));
+  await page.checkPointedAt("");
+  expect(asked.mock.calls[0]![0]).toMatchObject({ url: "https://x.example/a.jpg" });
+});
+
+test("a service worker that is gone leaves a reason, not a check without end", async () => {
+  fakeBrowser.runtime.onMessage.removeAllListeners();
+  await page.checkPointedAt("https://x.example/a.jpg");
+  expect(titleOf()).toBe("Unavailable");
+  expect(card().textContent).toContain("interrupted");
+});

@@ -1,0 +1,77 @@
+import { expect, test, vi } from "vitest";
+import {
+  badgesWanted,
+  DEFAULTS,
+  hostPattern,
+  loadSettings,
+  normaliseServer,
+  onSettings,
+  readSites,
+  saveSettings,
+} from "../lib/settings";
+
+test.each([
+  ["http://127.0.0.1:8750", "http://127.0.0.1:8750"],
+  [" http://127.0.0.1:8750/ ", "http://127.0.0.1:8750"],
+  ["HTTPS://Assay.Example", "https://assay.example"],
+  ["https://assay.example:443/base/", "https://assay.example/base"],
+  ["http://[::1]:8750/", "http://[::1]:8750"],
+])("the address %s is %s", (typed, server) => {
+  expect(normaliseServer(typed)).toBe(server);
+});
+
+test.each([
+  "",
+  "assay.example",
+  "ftp://assay.example",
+  "javascript:alert(1)",
+  "http://",
+  "https://user:pw@assay.example",
+  "https://assay.example/?a=b",
+  "https://assay.example/#top",
+])("%j is no server's address", (typed) => {
+  expect(normaliseServer(typed)).toBeUndefined();
+});
+
+test("access is asked for a host, whatever the port", () => {
+  expect(hostPattern("https://assay.example:8443/base")).toBe("https://assay.example/*");
+});
+
+test("sites are read one a line, addresses cut down to hosts, nonsense left out", () => {
+  const typed = "example.com\n https://Other.example:8080/path \n\nexample.com\nb ad%%\n";
+  expect(readSites(typed)).toEqual(["example.com", "other.example", "b"]);
+});
+
+test("what was saved is loaded, and those who listen are told", async () => {
+  expect(await loadSettings()).toEqual(DEFAULTS);
+  const told = vi.fn();
+  const stop = onSettings(told);
+  const settings = { server: "https://a.example", badges: false, sitesOff: ["b.example"] };
+  await saveSettings(settings);
+  await vi.waitFor(() => expect(told).toHaveBeenCalledWith(settings));
+  expect(await loadSettings()).toEqual(settings);
+  stop();
+  told.mockClear();
+  await saveSettings(DEFAULTS);
+  expect(told).not.toHaveBeenCalled();
+});
+
+const page = (href: string, top?: string): Location => {
+  const { hostname, origin, protocol } = new URL(href);
+  const ancestorOrigins = top ? ["https://between.example", top] : [];
+  return { hostname, origin, protocol, ancestorOrigins } as never;
+};
+
+test.each([
+  ["any page", page("https://news.example/a"), {}, true],
+  ["badges off", page("https://news.example/a"), { badges: false }, false],
+  ["a listed site", page("https://news.example/a"), { sitesOff: ["news.example"] }, false],
+  ["its subdomain", page("https://m.news.example/"), { sitesOff: ["news.example"] }, false],
+  ["a name that only ends alike", page("https://badnews.example/"), { sitesOff: ["news.example"] }, true],
+  ["a frame on a listed site", page("https://ads.example/", "https://news.example"), { sitesOff: ["news.example"] }, false],
+  ["the server's own pages", page("http://127.0.0.1:8750/"), {}, false],
+  ["another port of its host", page("http://127.0.0.1:9000/"), {}, true],
+  ["a local file", page("file:///home/a.html"), {}, false],
+])("badges on %s", (_name, location, change, wanted) => {
+  expect(badgesWanted({ ...DEFAULTS, ...change }, location)).toBe(wanted);
+});
