@@ -67,7 +67,7 @@ _SUPPORTED = {
     "tiff": rb"II[*+]\x00|MM\x00[*+]",
 }
 _UNSUPPORTED = {
-    "SVG": rb"\s*(?:<\?xml.{0,1024}?)?(?:<!--.{0,1024}?-->\s*|<!DOCTYPE\s+svg.{0,1024}?)*<svg[\s>]",
+    "SVG": rb"(?:\xef\xbb\xbf)?\s*<(?:svg[\s>]|[?!](?!(?i:doctype\s+html)).{0,2048}?<svg[\s>])",
     "ICO": rb"\x00\x00[\x01\x02]\x00",
     "JPEG XL": rb"\xff\x0a|\x00\x00\x00\x0cJXL ",
     "JPEG 2000": rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51",

@@ -1,0 +1,104 @@
+"""Builders of image files, byte by byte, for what no encoder would write."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from tests.pictures import encoded, photograph
+
+
+def picture(width: int = 96, height: int = 72) -> Image.Image:
+    """A photograph without symmetry, of this size."""
+    return photograph().resize((width, height))
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    crc = struct.pack(">I", zlib.crc32(kind + body))
+    return struct.pack(">I", len(body)) + kind + body + crc
+
+
+def png(width: int, height: int, bits: int, colour_type: int, rows: bytes, *chunks: bytes) -> bytes:
+    """A PNG of these rows, each beginning with its filter's byte."""
+    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            png_chunk(b"IHDR", header),
+            *chunks,
+            png_chunk(b"IDAT", zlib.compress(rows)),
+            png_chunk(b"IEND", b""),
+        )
+    )
+
+
+def with_png_chunk(data: bytes, chunk: bytes) -> bytes:
+    """Put a chunk right after the header."""
+    return data[:33] + chunk + data[33:]
+
+
+def jpeg_segment(marker: int, body: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body
+
+
+def with_jpeg_segment(data: bytes, segment: bytes) -> bytes:
+    """Put a segment right after the start of the image."""
+    return data[:2] + segment + data[2:]
+
+
+def tiff(tags: list[tuple[int, int, int, int]], rest: bytes = b"") -> bytes:
+    """A little-endian TIFF of one directory: (tag, type, count, value or offset)."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + rest
+
+
+def webp_canvas(width: int, height: int) -> bytes:
+    """An extended WebP that announces a canvas, and holds a small picture."""
+    image = encoded(picture(), "WEBP")[12:]
+    announced = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + announced + image
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def gif_bytes(width: int, height: int) -> bytes:
+    """A GIF that announces a screen of this size and shows one pixel."""
+    screen = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+    return screen + GIF_DOT + b";"
+
+
+GIF_DOT = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+"""One frame of one pixel."""
+
+
+def p3_profile() -> bytes:
+    """An ICC profile of Display P3, made from Pillow's sRGB by exchanging the primaries."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    primaries = {  # SMPTE RP 431-2's, adapted to D50
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+    }
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for place in range(132, 132 + 12 * count, 12):
+        tag, offset, _ = struct.unpack_from(">4sII", profile, place)
+        if tag in primaries:
+            struct.pack_into(
+                ">3i", profile, offset + 8, *(round(v * 65536) for v in primaries[tag])
+            )
+    return bytes(profile).replace("sRGB".encode("utf-16-be"), "my P".encode("utf-16-be"))
+
+
+def mean_difference(pixels: NDArray[np.uint8], image: Image.Image) -> float:
+    """How far an array is from an image, per channel, of 255."""
+    expected = np.asarray(image.convert("RGB"), np.int16)
+    assert pixels.shape == expected.shape
+    return float(np.abs(pixels - expected).mean())
+
+
+def as_file(array: NDArray[Any], kind: str, **options: object) -> bytes:
+    return encoded(Image.fromarray(array), kind, **options)
