@@ -25,8 +25,11 @@ from workers.store import Store
 DESCRIPTION = "Tells whether images on the web are likely AI-made."
 LARGEST_BODY = 2**20
 """Bytes of a request's body, but for uploaded images."""
-GRACE = 5
-"""Seconds that requests have to end when the API is told to."""
+GUNICORN_OPTIONS = (
+    # Threads, for most requests wait; two processes, for Python runs one thread at a time.
+    *("--worker-class", "gthread", "--workers", "2", "--threads", "32"),
+    *("--graceful-timeout", "5", "--no-control-socket", "--log-level", "warning"),
+)
 
 
 class OrjsonProvider(JSONProvider):
@@ -90,8 +93,6 @@ def run_api(settings: Settings) -> None:
         [
             *(sys.executable, "-m", "gunicorn", "backend.app:create_app()"),
             *("--bind", settings.bind),
-            # Threads, for most requests wait; two processes, for Python runs one thread at a time.
-            *("--worker-class", "gthread", "--workers", "2", "--threads", "32"),
-            *("--graceful-timeout", str(GRACE), "--no-control-socket", "--log-level", "warning"),
+            *GUNICORN_OPTIONS,
         ],
     )

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
 from celery import Celery
-from workers.fetch.urls import canonical_url
 
 from models.errors import CheckError
 from models.verdict import CheckItem
+from workers.fetch.urls import canonical_url
 from workers.queue import Job, enqueue
 from workers.store import CheckRecord, Known, Store
 

@@ -105,6 +105,11 @@ class Stack:
                     f"The end of its log, {part.log}:\n{_tail(part.log)}"
                 )
 
+    def worker_processes(self) -> list[psutil.Process]:
+        """Return the processes that fetch and judge."""
+        (worker,) = (part for part in self._parts if part.name == "worker")
+        return psutil.Process(worker.process.pid).children()
+
     # The parts
 
     @property

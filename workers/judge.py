@@ -19,12 +19,12 @@ from redis import RedisError
 
 from models.ensemble import Ensemble
 from models.errors import CheckError, ErrorCode
-from models.verdict import ItemError
+from models.verdict import ItemError, Verdict
 from workers.fetch.client import Fetched, Fetcher
 from workers.pipeline import judge_bytes
 from workers.queue import Job
 from workers.spool import Spool
-from workers.store import UPLOAD_SCHEME, Store, UrlRecord
+from workers.store import UPLOAD_SCHEME, Known, Store
 
 FETCHING_THREADS = 8
 PATIENCE_WITH_HOST = 5.0
@@ -105,8 +105,8 @@ class BatchJudge:
 
     # In a fetching thread
 
-    def _obtain(self, job: Job) -> Fetched | UrlRecord:
-        """Fetch or read the job's bytes; a record if the image known before is still there.
+    def _obtain(self, job: Job) -> Fetched | Known:
+        """Fetch or read the job's bytes; or what is known already, if that is still there.
 
         Raises:
             CheckError: there are none.
@@ -117,17 +117,17 @@ class BatchJudge:
             data = self._spool.get(address.removeprefix(UPLOAD_SCHEME))
             return Fetched(data=data, etag=None, last_modified=None)
         with self._place_at(urlsplit(address).netloc):
-            record = self._store.url_record(address)
+            (known,) = self._store.lookup([address])
             fetched = self._fetcher.get(
                 address,
-                etag=record.etag if record else None,
-                last_modified=record.last_modified if record else None,
+                etag=known.etag if known else None,
+                last_modified=known.last_modified if known else None,
                 referer=job["referer"],
             )
         if fetched is not None:
             return fetched
-        assert record is not None, "304 answers validators only"  # noqa: S101
-        return record.model_copy(update={"fetched_at": time.time()})
+        assert known is not None, "304 answers validators only"  # noqa: S101
+        return known.model_copy(update={"at": time.time()})
 
     @contextmanager
     def _place_at(self, host: str) -> Iterator[None]:
@@ -155,46 +155,50 @@ class BatchJudge:
 
     # In the judging thread
 
-    def _settle(self, job: Job, future: Future[Fetched | UrlRecord]) -> None:
+    def _settle(self, job: Job, future: Future[Fetched | Known]) -> None:
         """Make what was obtained known, or why nothing was."""
         address = job["address"]
         try:
             obtained = future.result()
             if isinstance(obtained, Fetched):
-                obtained = self._record(address, obtained)
+                obtained = self._found(address, obtained)
             self._store.finish(address, obtained)
         except HostBusyError:
             self._return([job])
             return
         except CheckError as error:
             log.info("check_failed", address=_without_query(address), code=error.code)
-            self._store.fail(address, ItemError(code=error.code, detail=error.detail))
+            self._fail(address, error)
         except (RedisError, SoftTimeLimitExceeded):
             raise  # not this image's fault
         except Exception:
             log.exception("check_broke", address=_without_query(address))
-            internal = ItemError(code=ErrorCode.INTERNAL, detail="Assay failed on this image.")
-            self._store.fail(address, internal)
+            self._fail(address, CheckError(ErrorCode.INTERNAL, "Assay failed on this image."))
         if address.startswith(UPLOAD_SCHEME):
             self._spool.drop(address.removeprefix(UPLOAD_SCHEME))
 
-    def _record(self, address: str, fetched: Fetched) -> UrlRecord:
-        """See that there is a verdict for what was fetched; judge it if nobody has."""
-        fetched_at = time.time()
+    def _fail(self, address: str, error: CheckError) -> None:
+        failed = ItemError(code=error.code, detail=error.detail)
+        self._store.finish(address, Known(at=time.time(), error=failed))
+
+    def _found(self, address: str, fetched: Fetched) -> Known:
+        """Join what was fetched with the verdict for its bytes."""
+        at = time.time()
         sha256 = hashlib.sha256(fetched.data).hexdigest()
-        if self._store.verdict(sha256) is None:
-            with self._store.judging(sha256) as attempt:
-                if attempt > MOST_ATTEMPTS:
-                    raise CheckError(ErrorCode.INTERNAL, "This image stopped Assay several times.")
-                if self._store.verdict(sha256) is None:  # nobody did while we waited
-                    self._store.save_verdict(judge_bytes(fetched.data, self._ensemble))
-                    log.info("judged", address=_without_query(address), sha256=sha256)
-        return UrlRecord(
-            sha256=sha256,
-            etag=fetched.etag,
-            last_modified=fetched.last_modified,
-            fetched_at=fetched_at,
-        )
+        verdict = self._store.verdict(sha256) or self._judge(address, sha256, fetched.data)
+        return Known(at=at, verdict=verdict, etag=fetched.etag, last_modified=fetched.last_modified)
+
+    def _judge(self, address: str, sha256: str, data: bytes) -> Verdict:
+        """Judge the bytes, or wait for the worker that does."""
+        with self._store.judging(sha256) as attempt:
+            if attempt > MOST_ATTEMPTS:
+                raise CheckError(ErrorCode.INTERNAL, "This image stopped Assay several times.")
+            if verdict := self._store.verdict(sha256):  # somebody did while we waited
+                return verdict
+            verdict = judge_bytes(data, self._ensemble)
+            self._store.save_verdict(verdict)
+            log.info("judged", address=_without_query(address), sha256=sha256)
+            return verdict
 
 
 def _without_query(address: str) -> str:

@@ -1,13 +1,13 @@
 """What Assay remembers, in Redis or Valkey. Every key's layout is in this file, and nowhere else.
 
-Two keys make the cache: address → content hash, and (content hash, model version) → verdict. So an
-image at a thousand addresses is judged once, and a new model never serves an old verdict.
+Two keys make the cache: address → what was found there, and (content hash, model version) →
+verdict. So an image at a thousand addresses is judged once, and a new model never serves an old
+verdict. What was found holds a copy of the verdict: a lookup is one MGET.
 
 ``{a}`` is the SHA-256 of an address: a canonical URL, or ``sha256:<hex>`` for uploaded bytes.
 
 ====================================  ============================================================
-``assay:url:{a}``                     the image last found there, as ``UrlRecord``
-``assay:failure:{a}``                 why there was none, as ``Failure``
+``assay:address:{a}``                 what was last found there, as ``Known``
 ``assay:verdict:{version}:{sha256}``  the verdict for these bytes, as ``Verdict``
 ``assay:flight:{a}``                  ``queued`` or ``running:<owner>``: the one job for the address
 ``assay:done:{a}``                    (channel) something new is known of the address
@@ -77,28 +77,15 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class UrlRecord(_Record):
-    """The image that an address last led to, with what is needed to ask whether it changed."""
-
-    sha256: str
-    etag: str | None = None
-    last_modified: str | None = None
-    fetched_at: float
-
-
-class Failure(_Record):
-    """Why an address led to no verdict."""
-
-    error: ItemError
-    failed_at: float
-
-
 class Known(_Record):
-    """The newest that is known of an address: a verdict or a failure, and since when (Unix s)."""
+    """The newest that is known of an address: a verdict, or why there is none."""
 
+    at: float
+    """When it was found (Unix s)."""
     verdict: Verdict | None = None
     error: ItemError | None = None
-    at: float
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 class CheckRecord(_Record):
@@ -120,6 +107,10 @@ def upload_address(sha256: str) -> str:
 
 def _hash(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()
+
+
+def _address_key(address: str) -> str:
+    return f"assay:address:{_hash(address)}"
 
 
 class Store:
@@ -172,42 +163,18 @@ class Store:
     # What is known
 
     def lookup(self, addresses: Sequence[str]) -> list[Known | None]:
-        """Return what is known of each address, in order; a failure is newer than a verdict."""
+        """Return what is known of each address, in order."""
         if not addresses:
             return []
-        hashes = [_hash(address) for address in addresses]
-        found = self._redis.mget(
-            [f"assay:url:{h}" for h in hashes] + [f"assay:failure:{h}" for h in hashes]
-        )
-        records = [
-            UrlRecord.model_validate_json(raw) if raw else None for raw in found[: len(hashes)]
-        ]
-        failures = found[len(hashes) :]
-        known = dict(zip(addresses, self._join(records), strict=True))
-        for address, raw in zip(addresses, failures, strict=True):
-            if raw:
-                failure = Failure.model_validate_json(raw)
-                known[address] = Known(error=failure.error, at=failure.failed_at)
-        return [known[address] for address in addresses]
+        raws = self._redis.mget([_address_key(address) for address in addresses])
+        return [self._known(raw) for raw in raws]
 
-    def _join(self, records: Sequence[UrlRecord | None]) -> list[Known | None]:
-        """Add the verdicts to the records; a record whose verdict is gone tells nothing."""
-        present = [record for record in records if record]
-        if not present:
-            return [None] * len(records)
-        raws = iter(self._redis.mget([self._verdict_key(record.sha256) for record in present]))
-        return [
-            Known(verdict=Verdict.model_validate_json(raw), at=record.fetched_at)
-            if record and (raw := next(raws))
-            else None
-            for record in records
-        ]
-
-    def url_record(self, address: str) -> UrlRecord | None:
-        """Return the image last found at the address, if its verdict is still known."""
-        raw = self._redis.get(f"assay:url:{_hash(address)}")
-        record = UrlRecord.model_validate_json(raw) if raw else None
-        return record if record and self._redis.exists(self._verdict_key(record.sha256)) else None
+    def _known(self, raw: bytes | str | None) -> Known | None:
+        """Read what was stored; another model's verdict tells nothing."""
+        known = Known.model_validate_json(raw) if raw else None
+        if known and known.verdict and known.verdict.model_version != self._version:
+            return None
+        return known
 
     def verdict(self, sha256: str) -> Verdict | None:
         """Return this model version's verdict for these bytes."""
@@ -220,31 +187,25 @@ class Store:
     # What becomes known
 
     def save_verdict(self, verdict: Verdict) -> None:
-        """Remember the verdict for its bytes; whoever reads it finds it cached."""
+        """Remember the verdict for its bytes."""
         key = self._verdict_key(verdict.image.sha256)
-        stored = verdict.model_copy(update={"cached": True})
-        self._redis.set(key, stored.model_dump_json(), ex=self._verdict_ttl)
+        self._redis.set(key, verdict.model_dump_json(), ex=self._verdict_ttl)
 
-    def finish(self, address: str, record: UrlRecord) -> None:
-        """Remember what the address leads to, end its job and tell who waits.
+    def finish(self, address: str, known: Known) -> None:
+        """Remember what was found at the address, end its job and tell who waits.
 
-        The verdict for the record's bytes must have been saved before.
+        A failure is remembered for a short time only. Who reads a verdict finds it `cached`.
         """
         h = _hash(address)
         with self._redis.pipeline() as pipe:
-            pipe.set(f"assay:url:{h}", record.model_dump_json(), ex=self._verdict_ttl)
-            # Bytes seen again keep their verdict as long as the address that leads to them.
-            pipe.expire(self._verdict_key(record.sha256), self._verdict_ttl)
-            pipe.delete(f"assay:failure:{h}", f"assay:flight:{h}")
-            pipe.publish(f"assay:done:{h}", b"")
-            pipe.execute()
-
-    def fail(self, address: str, error: ItemError) -> None:
-        """Remember for a short time why the address has no verdict, end its job, tell who waits."""
-        h = _hash(address)
-        failure = Failure(error=error, failed_at=time.time())
-        with self._redis.pipeline() as pipe:
-            pipe.set(f"assay:failure:{h}", failure.model_dump_json(), ex=self._failure_ttl)
+            if known.verdict:
+                cached = known.verdict.model_copy(update={"cached": True})
+                stored = known.model_copy(update={"verdict": cached})
+                pipe.set(_address_key(address), stored.model_dump_json(), ex=self._verdict_ttl)
+                # Bytes seen again keep their verdict as long as the address that leads to them.
+                pipe.expire(self._verdict_key(known.verdict.image.sha256), self._verdict_ttl)
+            else:
+                pipe.set(_address_key(address), known.model_dump_json(), ex=self._failure_ttl)
             pipe.delete(f"assay:flight:{h}")
             pipe.publish(f"assay:done:{h}", b"")
             pipe.execute()

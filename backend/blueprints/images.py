@@ -12,7 +12,7 @@ from backend.blueprints.checks import begin_check
 from backend.schemas.checks import CheckReply
 from backend.schemas.images import ImageForm
 from backend.services import services
-from workers.store import CheckRecord, UrlRecord, upload_address
+from workers.store import CheckRecord, Known, upload_address
 
 blueprint = APIBlueprint("images", __name__, url_prefix="/v1")
 
@@ -33,8 +33,8 @@ def create_image(form: ImageForm) -> Response:
     data = form.image.read()
     sha256 = hashlib.sha256(data).hexdigest()
     address = upload_address(sha256)
-    if services().store.verdict(sha256):  # no matter at which URL it was found
-        services().store.finish(address, UrlRecord(sha256=sha256, fetched_at=time.time()))
+    if verdict := services().store.verdict(sha256):  # no matter at which URL it was found
+        services().store.finish(address, Known(at=time.time(), verdict=verdict))
     else:
         services().spool.put(sha256, data)
     record = CheckRecord(

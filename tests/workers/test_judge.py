@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
+from redis import Redis
 from werkzeug import Request, Response
 
 from models.ensemble import Ensemble, Judgement
@@ -43,6 +44,12 @@ def loaded() -> CountingEnsemble:
 def ensemble(loaded: CountingEnsemble) -> CountingEnsemble:
     loaded.judged = 0
     return loaded
+
+
+@pytest.fixture
+def store(redis: Redis, loaded: CountingEnsemble) -> Store:
+    """An empty store, of the ensemble's version."""
+    return Store(redis, model_version=loaded.version, verdict_ttl=3600, failure_ttl=300)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from redis import Redis
 
 from models.errors import CheckError, ErrorCode
 from models.verdict import ImageFacts, ItemError, Label, Verdict
-from workers.store import HOST_DOWN_AFTER, REQUESTS_PER_HOST, CheckRecord, Store, UrlRecord
+from workers.store import HOST_DOWN_AFTER, REQUESTS_PER_HOST, CheckRecord, Known, Store
 
 ADDRESS = "https://example.com/a.jpg"
 SHA = "ab" * 32
@@ -28,14 +28,22 @@ def a_verdict(sha256: str = SHA) -> Verdict:
         model_version="test-1",
         checked_at=now,
         expires_at=now + timedelta(hours=1),
+        cached=True,
     )
 
 
-def remember(store: Store, address: str = ADDRESS, sha256: str = SHA) -> UrlRecord:
-    record = UrlRecord(sha256=sha256, etag='"1"', fetched_at=time.time())
-    store.save_verdict(a_verdict(sha256))
-    store.finish(address, record)
-    return record
+def remember(store: Store, address: str = ADDRESS, sha256: str = SHA) -> Known:
+    verdict = a_verdict(sha256)
+    known = Known(at=time.time(), verdict=verdict, etag='"1"')
+    store.save_verdict(verdict)
+    store.finish(address, known)
+    return known
+
+
+def fail(store: Store, address: str = ADDRESS) -> Known:
+    known = Known(at=time.time(), error=DEAD)
+    store.finish(address, known)
+    return known
 
 
 def test_nothing_is_known_of_an_address_nobody_asked_for(store: Store) -> None:
@@ -43,19 +51,16 @@ def test_nothing_is_known_of_an_address_nobody_asked_for(store: Store) -> None:
     assert store.lookup([]) == []
 
 
-def test_a_verdict_is_found_by_its_address_and_is_then_cached(store: Store) -> None:
-    record = remember(store)
-    (known,) = store.lookup([ADDRESS])
-    assert known is not None
-    assert known.verdict is not None
-    assert known.verdict.label == Label.AI
-    assert known.verdict.cached
-    assert known.at == record.fetched_at
+def test_what_was_found_at_an_address_is_known(store: Store) -> None:
+    found = remember(store)
+    assert store.lookup([ADDRESS]) == [found]
+    assert found.verdict is not None
+    assert store.verdict(SHA) is not None
 
 
 def test_answers_come_in_the_order_of_the_question(store: Store) -> None:
     remember(store, "https://example.com/2", "cd" * 32)
-    store.fail("https://example.com/3", DEAD)
+    fail(store, "https://example.com/3")
     first, second, third, again = store.lookup(
         [
             "https://example.com/1",
@@ -73,39 +78,33 @@ def test_answers_come_in_the_order_of_the_question(store: Store) -> None:
     assert third.error == DEAD
 
 
-def test_two_addresses_share_the_verdict_of_one_image(store: Store) -> None:
-    remember(store, "https://example.com/1")
-    store.finish("https://example.com/2", UrlRecord(sha256=SHA, fetched_at=time.time()))
-    one, two = store.lookup(["https://example.com/1", "https://example.com/2"])
-    assert one is not None
-    assert two is not None
-    assert one.verdict == two.verdict
-
-
 def test_another_model_version_sees_no_verdict_of_this_one(store: Store, redis: Redis) -> None:
     remember(store)
     newer = Store(redis, model_version="test-2", verdict_ttl=3600, failure_ttl=300)
     assert newer.lookup([ADDRESS]) == [None]
     assert newer.verdict(SHA) is None
-    assert newer.url_record(ADDRESS) is None, "a 304 would leave it without a verdict"
     assert store.verdict(SHA) is not None
 
 
-def test_a_failure_hides_the_verdict_until_the_next_success(store: Store) -> None:
+def test_the_newest_is_known_be_it_a_verdict_or_a_failure(store: Store) -> None:
     remember(store)
-    store.fail(ADDRESS, DEAD)
-    (known,) = store.lookup([ADDRESS])
-    assert known is not None
-    assert known.error == DEAD
+    failure = fail(store)
+    assert store.lookup([ADDRESS]) == [failure]
+    found = remember(store)
+    assert store.lookup([ADDRESS]) == [found]
+
+
+def test_a_failure_is_forgotten_sooner_than_a_verdict(store: Store, redis: Redis) -> None:
+    fail(store)
+    (key,) = redis.keys("*")
+    assert 0 < redis.ttl(key) <= 300
     remember(store)
-    (known,) = store.lookup([ADDRESS])
-    assert known is not None
-    assert known.error is None
+    assert redis.ttl(key) > 300
 
 
 def test_everything_expires(store: Store, redis: Redis) -> None:
     remember(store)
-    store.fail("https://example.com/dead", DEAD)
+    fail(store, "https://example.com/dead")
     store.claim(["https://example.com/b"])
     store.begin("https://example.com/c", "me")
     store.save_check("1" * 32, CheckRecord(urls=(ADDRESS,), created_at=0))
@@ -126,7 +125,7 @@ def test_an_address_can_be_claimed_again_when_its_job_has_ended(store: Store, en
         case "finish":
             remember(store)
         case "fail":
-            store.fail(ADDRESS, DEAD)
+            fail(store)
         case "wake":
             store.wake(ADDRESS)
         case "release":
@@ -203,11 +202,11 @@ def test_a_host_that_answers_now_and_then_is_not_left_alone(store: Store) -> Non
 def test_who_listens_hears_of_an_address_that_becomes_known(store: Store, how: str) -> None:
     other = "https://example.com/other"
     with store.listen([ADDRESS, other]) as listener:
-        store.fail("https://example.com/nobody-listens", DEAD)
+        fail(store, "https://example.com/nobody-listens")
         if how == "finish":
             remember(store)
         elif how == "fail":
-            store.fail(ADDRESS, DEAD)
+            fail(store)
         else:
             store.wake(ADDRESS)
         assert listener.next(time.monotonic() + 5) == ADDRESS

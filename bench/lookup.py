@@ -1,0 +1,146 @@
+"""Cached lookups against the least that could serve them: `python -m bench.lookup`.
+
+Both are served by gunicorn with the same processes and threads, from the same Valkey: Assay's
+`POST /v1/lookups` and a bare Flask view that parses the same JSON, does one MGET and returns what
+it found. The load is sent in turns, so that the machine's drift meets both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from redis import Redis
+
+from backend.app import GUNICORN_OPTIONS
+from backend.stack import Stack, environment, free_port
+from models.manifest import load_manifest
+from models.verdict import ImageFacts, Label, Verdict
+from settings import Settings
+from workers.store import Known, Store
+
+BARE = """
+import os
+from flask import Flask, request
+from redis import Redis
+
+app = Flask("bare")
+redis = Redis.from_url(os.environ["ASSAY_REDIS_URL"])
+
+@app.post("/v1/lookups")
+def lookup():
+    found = redis.mget(request.get_json()["urls"])
+    return b"[" + b",".join(raw or b"null" for raw in found) + b"]"
+"""
+
+
+def fill(store: Store, redis: Redis, urls: list[str]) -> None:
+    """Make the URLs known to both servers."""
+    now = datetime.now(UTC)
+    for number, url in enumerate(urls):
+        verdict = Verdict(
+            label=Label.REAL,
+            probability=0.1,
+            members={"cnn": 0.1, "efficientnet": 0.12, "efficientnet_art": 0.2},
+            image=ImageFacts(
+                sha256=f"{number:064x}", width=800, height=600, format="jpeg", frames=1
+            ),
+            model_version=load_manifest().version,
+            checked_at=now,
+            expires_at=now + timedelta(days=30),
+        )
+        store.finish(url, Known(at=time.time(), verdict=verdict))
+        redis.set(url, verdict.model_dump_json())
+
+
+@contextmanager
+def bare_server(settings: Settings, folder: Path) -> Iterator[int]:
+    """Serve the bare view as the API is served."""
+    (folder / "bare.py").write_text(BARE)
+    port = free_port("127.0.0.1")
+    command = [sys.executable, "-m", "gunicorn", "bare:app", "--bind", f"127.0.0.1:{port}"]
+    with subprocess.Popen(  # noqa: S603
+        [*command, *GUNICORN_OPTIONS], cwd=folder, env=environment(settings)
+    ) as process:
+        yield port
+        process.terminate()
+
+
+def load(port: int, urls: list[str], size: int, clients: int, seconds: float) -> list[float]:
+    """Send lookups of `size` URLs from some clients at once; returns each one's seconds."""
+    times: list[float] = []
+    end = time.monotonic() + seconds
+
+    def client(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        start = number * size
+        while time.monotonic() < end:
+            start = (start + size) % (len(urls) - size)
+            body = json.dumps({"urls": urls[start : start + size]})
+            began = time.perf_counter()
+            connection.request(
+                "POST", "/v1/lookups", body, headers={"Content-Type": "application/json"}
+            )
+            answer = connection.getresponse()
+            answer.read()
+            times.append(time.perf_counter() - began)
+            if answer.status != http.client.OK:
+                raise SystemExit(f"status {answer.status}; this measures nothing")
+        connection.close()
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times
+
+
+def main() -> None:
+    """Measure, and print one line a figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--urls", type=int, default=10, help="URLs a lookup; a page has about 10")
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=4)
+    options = parser.parse_args()
+    urls = [f"https://example.com/images/{number}.jpg" for number in range(2000)]
+    times: dict[str, list[float]] = {"bare": [], "assay": []}
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), bind="127.0.0.1:0")
+        with (
+            Stack(settings) as stack,
+            bare_server(stack.settings, Path(folder)) as bare_port,
+            Redis.from_url(str(stack.settings.redis_url)) as redis,
+        ):
+            fill(Store.open(stack.settings, load_manifest().version), redis, urls)
+            ports = {"bare": bare_port, "assay": int(stack.url.rpartition(":")[2])}
+            time.sleep(1)  # until the bare server listens
+            for port in ports.values():
+                load(port, urls, options.urls, options.clients, 1)
+            seconds = 3.0
+            for _ in range(options.rounds):
+                for name, port in ports.items():
+                    times[name] += load(port, urls, options.urls, options.clients, seconds)
+    rates = {name: len(each) / (seconds * options.rounds) for name, each in times.items()}
+    for name, each in times.items():
+        quantiles = statistics.quantiles(each, n=100)
+        print(
+            f"{name}: {rates[name]:.0f} lookups/s of {options.urls} URLs, "
+            f"p50 {1000 * quantiles[49]:.1f} ms, p99 {1000 * quantiles[98]:.1f} ms"
+        )
+    print(f"assay / bare: {rates['assay'] / rates['bare']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
