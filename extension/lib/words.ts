@@ -82,11 +82,11 @@ export function judgedImage({ image }: Verdict): string {
   return image.frames > 1 ? `${size} · ${say("judged_frame", String(image.frames))}` : size;
 }
 
-/** When it was judged and by which ensemble. */
-export function judgedBy(verdict: Verdict): string {
-  const at = new Date(verdict.checked_at);
+/** When it was judged. */
+export function judgedAt({ checked_at }: Verdict): string {
+  const at = new Date(checked_at);
   const when = Number.isNaN(at.getTime())
-    ? verdict.checked_at
+    ? checked_at
     : at.toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
-  return say("judged_by", verdict.model_version, when);
+  return say("judged_at", when);
 }

@@ -42,7 +42,9 @@ def chromium(profile: Path, **options: object) -> Iterator[BrowserContext]:
     if program is None:
         raise FileNotFoundError("No Chromium: install one, or set CHROMIUM to its path.")
     if not (EXTENSION / "manifest.json").exists():
-        raise FileNotFoundError("The extension is not built: cd extension && npm ci && npm run build")
+        raise FileNotFoundError(
+            "The extension is not built: cd extension && npm ci && npm run build"
+        )
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,

@@ -114,7 +114,8 @@ function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
     section(
       "judged_heading",
       make("p", "", words.judgedImage(verdict)),
-      make("p", "", words.judgedBy(verdict)),
+      make("p", "", words.judgedAt(verdict)),
+      make("p", "", words.say("judged_with", verdict.model_version)),
       make("p", "hash", `SHA-256 ${image.sha256}`),
     ),
   ];
