@@ -8,6 +8,7 @@ connection is kept for later.
 from __future__ import annotations
 
 import io
+import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from workers.fetch.dial import Errand, Limits, Resolver, current, system_resolve
 from workers.fetch.urls import canonical_url
 
 __all__ = ["FetchError", "Fetched", "Fetcher", "Limits", "Resolver", "system_resolver"]
+
+# urllib3 warns of odd answers with the whole URL and what the server sent; neither is for the log.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _HEADERS = {
     "User-Agent": f"Assay/{version('assay')} (image checker)",

@@ -1,0 +1,204 @@
+"""Servers that stall, lie or flood: a typed error within the deadline (the family "Servers")."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+
+from models.errors import ErrorCode
+from tests.workers.fetch.conftest import PATIENT
+from tests.workers.fetch.servers import OK, Serve, Step, answer
+from workers.fetch.client import Fetcher, FetchError
+
+LATER = 10.0
+"""Seconds, far beyond every limit here."""
+
+
+def code_of(fetcher: Fetcher, url: str) -> ErrorCode:
+    with pytest.raises(FetchError) as refused:
+        fetcher.get(url)
+    assert refused.value.detail.endswith(".")
+    assert "\n" not in refused.value.detail
+    return refused.value.code
+
+
+def drip(*, every: float = 0.1) -> list[Step]:
+    """One byte at a time, never too slow for one read, for ever."""
+    return [step for _ in range(int(LATER / every)) for step in (b"a", every)]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param([LATER], id="accepts and says nothing"),
+        pytest.param([b"HTTP/1.1 200 OK\r\nX: ", *drip()], id="slow headers"),
+        pytest.param([*(b"HTTP/1.1 100 Continue\r\n\r\n", 0.1) * 100], id="continue for ever"),
+        pytest.param([OK + b"\r\n", *drip()], id="one byte a second"),
+        pytest.param(
+            [OK + b"Transfer-Encoding: chunked\r\n\r\n", *[b"1\r\na\r\n", 0.1] * 100],
+            id="chunked without end, slowly",
+        ),
+        pytest.param([OK + b"Content-Length: 9\r\n\r\nabc", LATER], id="stops in the middle"),
+        pytest.param(
+            [OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"a" * 999)[:20], LATER],
+            id="stops in the middle of gzip",
+        ),
+    ],
+)
+def test_a_server_that_stalls_times_out(serve: Serve, hasty: Fetcher, script: list[Step]) -> None:
+    """The server would go on for ten seconds; its thread ends when the test does."""
+    assert code_of(hasty, serve(*script).url()) == ErrorCode.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param([b""], id="early EOF, before the headers"),
+        pytest.param([OK + b"Content-Length: 9\r\n\r\nabc"], id="Content-Length that lies large"),
+        pytest.param(
+            [OK + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc"], id="Content-Length twice"
+        ),
+        pytest.param(
+            [OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc"], id="early EOF, in a chunk"
+        ),
+        pytest.param([OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n"], id="chunks of no length"),
+        pytest.param([OK + b"Content-Encoding: gzip\r\n\r\nno gzip"], id="gzip that is none"),
+        pytest.param([b"SSH-2.0-OpenSSH_9.2\r\n"], id="no HTTP"),
+        pytest.param([OK + b"A: b\r\n" * 200 + b"\r\nabc"], id="200 headers"),
+        pytest.param([OK + b"A: " + b"b" * 70_000 + b"\r\n\r\nabc"], id="a header of 70 KB"),
+    ],
+)
+def test_an_answer_that_breaks_off_or_lies_is_a_connect_failure(
+    serve: Serve, fetcher: Fetcher, script: list[Step]
+) -> None:
+    assert code_of(fetcher, serve(*script).url()) == ErrorCode.CONNECT_FAILURE
+
+
+@pytest.mark.parametrize("length", ["1", "-1", "abc"])
+def test_a_content_length_that_lies_small_gives_the_bytes_that_came(
+    serve: Serve, fetcher: Fetcher, length: str
+) -> None:
+    fetched = fetcher.get(serve(OK + f"Content-Length: {length}\r\n\r\nabc".encode()).url())
+
+    assert fetched is not None
+    assert fetched.data == (b"a" if length == "1" else b"abc")
+
+
+def test_headers_that_end_early_leave_an_empty_file(serve: Serve, fetcher: Fetcher) -> None:
+    fetched = fetcher.get(serve(OK + b"Content-Len").url())
+
+    assert fetched is not None
+    assert fetched.data == b""
+
+
+MEBIBYTE = 2**20
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param([OK + b"Content-Length: 100001\r\n\r\n", LATER], id="announced"),
+        pytest.param([OK + b"\r\n", b"a" * MEBIBYTE], id="body over the cap"),
+        pytest.param(
+            [
+                OK + b"Transfer-Encoding: chunked\r\n\r\n",
+                b"10\r\n" + b"a" * 16 + b"\r\n",
+                *([b"10\r\n" + b"a" * 16 + b"\r\n"] * 20_000),
+            ],
+            id="chunked without end",
+        ),
+        pytest.param(
+            [OK, b"A: " + b"b" * 60_000 + b"\r\n", *[b"C: " + b"d" * 60_000 + b"\r\n"] * 20],
+            id="headers without end",
+        ),
+        pytest.param(
+            [OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(bytes(100 * MEBIBYTE))],
+            id="gzip bomb",
+        ),
+        pytest.param(
+            [OK + b"Content-Encoding: deflate\r\n\r\n", zlib.compress(bytes(100 * MEBIBYTE))],
+            id="deflate bomb",
+        ),
+        pytest.param(
+            [
+                OK + b"Content-Encoding: gzip\r\n\r\n",
+                gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * MEBIBYTE,
+            ],
+            id="gzip that unpacks to nothing for ever",
+        ),
+    ],
+)
+def test_more_than_the_limit_is_too_large(
+    serve: Serve, fetcher: Fetcher, script: list[Step]
+) -> None:
+    assert code_of(fetcher, serve(*script).url()) == ErrorCode.TOO_LARGE
+
+
+def test_a_file_as_large_as_the_limit_is_fetched(serve: Serve, fetcher: Fetcher) -> None:
+    fetched = fetcher.get(serve(answer(b"a" * PATIENT.max_bytes)).url())
+
+    assert fetched is not None
+    assert len(fetched.data) == PATIENT.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(b"data")),
+        ("x-gzip", gzip.compress(b"data")),
+        ("deflate", zlib.compress(b"data")),
+        ("identity", b"data"),
+    ],
+)
+def test_an_encoding_that_was_not_asked_for_is_undone(
+    serve: Serve, fetcher: Fetcher, encoding: str, body: bytes
+) -> None:
+    fetched = fetcher.get(serve(answer(body, f"Content-Encoding: {encoding}")).url())
+
+    assert fetched is not None
+    assert fetched.data == b"data"
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip, br", "nonsense"])
+def test_other_encodings_are_refused_unread(serve: Serve, fetcher: Fetcher, encoding: str) -> None:
+    """Whatever the bytes are: a brotli bomb is never handed to a decoder."""
+    site = serve(answer(b"\xce\xff\xff\x0f" * 100, f"Content-Encoding: {encoding}"))
+
+    assert code_of(fetcher, site.url()) == ErrorCode.CONNECT_FAILURE
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "201 Created",
+        "204 No Content",
+        "206 Partial Content",
+        "304 Not Modified",
+        "401 U",
+        "403 F",
+        "404 Not Found",
+        "410 Gone",
+        "429 Too Many Requests",
+        "500 E",
+        "502 B",
+        "503 S",
+        "999 Odd",
+    ],
+)
+def test_a_status_other_than_200_is_told(serve: Serve, fetcher: Fetcher, status: str) -> None:
+    with pytest.raises(FetchError) as refused:
+        fetcher.get(serve(answer(b"", status=status)).url("secret?token=1"))
+
+    assert refused.value.code == ErrorCode.HTTP_STATUS
+    assert status[:3] in refused.value.detail
+    assert "token" not in refused.value.detail
+
+
+@pytest.mark.parametrize("kind", ["image/png", "text/html", "nonsense", "a/b/c;;=", ""])
+def test_the_content_type_decides_nothing(serve: Serve, fetcher: Fetcher, kind: str) -> None:
+    fetched = fetcher.get(serve(answer(b"<html>", f"Content-Type: {kind}")).url())
+
+    assert fetched is not None
+    assert fetched.data == b"<html>"
