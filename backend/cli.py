@@ -244,19 +244,21 @@ def _scan(
     """Scan what has no result yet, and print the summary."""
     from backend.console import ScanProgress, print_summary
     from backend.scan import scan
+    from backend.stack import end_leftovers
 
+    if server is None:
+        end_leftovers(settings)  # an earlier run of this scan may have been killed
     left = [source for source in sources if source.name not in results.known]
-    started_at = time.monotonic()
+    seconds = 0.0
     if left:
-        with (
-            _server(settings, server) as client,
-            ScanProgress(results.tally, left=len(left)) as progress,
-        ):
-            for item in scan(left, client):
-                results.add(item)
-                progress.advance()
-        results.sync()
-    seconds = time.monotonic() - started_at
+        with _server(settings, server) as client:
+            started_at = time.monotonic()
+            with ScanProgress(results.tally, left=len(left)) as progress:
+                for item in scan(left, client):
+                    results.add(item)
+                    progress.advance()
+            results.sync()
+            seconds = time.monotonic() - started_at
     print_summary(results.tally, judged=len(left), seconds=seconds, path=str(results.path))
 
 
@@ -266,13 +268,12 @@ def _server(settings: Settings, given: str | None) -> Iterator[Client]:
     from backend.client import Client, local_server
     from backend.console import messages
     from backend.scan import PATIENCE
+    from backend.stack import Stack
 
     client = Client(given or local_server(settings.bind), patience=PATIENCE)
     if given is not None or client.is_alive():
         yield client
         return
-    from backend.stack import Stack
-
     messages().print("Starting a server for this scan …", style="dim")
     with Stack(settings) as stack:
         yield Client(stack.url, patience=PATIENCE)

@@ -14,9 +14,9 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
-    TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from backend.results import Tally
@@ -145,13 +145,13 @@ class ScanProgress:
         self._console = messages()
         self._started_at = self._told_at = time.monotonic()
         self._bar = Progress(
-            TextColumn("scanning"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(table_column=_on_one_line()),
             _Outcomes(tally),
-            _Rate(),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            _Rate(_on_one_line()),
+            TimeRemainingColumn(elapsed_when_finished=True, table_column=_on_one_line()),
             console=self._console,
+            expand=True,  # the bar takes the room that the words leave
             transient=True,
             disable=not self._console.is_terminal,
             speed_estimate_period=60,
@@ -186,11 +186,15 @@ class ScanProgress:
         return f"{done:,} of {self._total:,} · {counts} · {rate:.1f}/s · {left:.0f} s left"
 
 
+def _on_one_line() -> Column:
+    return Column(no_wrap=True)
+
+
 class _Outcomes(ProgressColumn):
     """The live counts."""
 
     def __init__(self, tally: Tally) -> None:
-        super().__init__()
+        super().__init__(_on_one_line())
         self._tally = tally
 
     def render(self, task: Task) -> Text:  # noqa: ARG002

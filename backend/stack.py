@@ -222,6 +222,23 @@ class Stack:
                 continue
 
 
+def end_leftovers(settings: Settings) -> None:
+    """End what a killed stack left on the data directory; one that runs is left alone.
+
+    Else its API, which still answers, would be taken for a server that somebody keeps running.
+    """
+    stack = Stack(settings)
+    if not stack._pids.exists():
+        return
+    try:
+        lock = stack._take_lock()
+    except StackError:
+        return
+    with lock:
+        stack._end_leftovers()
+        stack._pids.unlink(missing_ok=True)
+
+
 def serve(settings: Settings) -> None:
     """Run the stack until SIGINT or SIGTERM.
 

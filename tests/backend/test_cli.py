@@ -14,6 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import pytest
 from pytest_httpserver import HTTPServer
 
@@ -322,14 +323,14 @@ def test_urls_and_files_are_scanned_by_a_real_server_through_kills(
 def test_a_scan_brings_its_own_server_and_takes_up_after_a_kill(
     assay, site: HTTPServer, tmp_path: Path, free_port: int
 ) -> None:
-    urls = [site.url_for(f"/{n}.jpg") for n in range(40)]
-    for n in range(40):
+    urls = [site.url_for(f"/{n}.jpg") for n in range(130)]
+    for n in range(130):
         site.expect_request(f"/{n}.jpg").respond_with_data(encoded(drawing(n)))
     (tmp_path / "list.txt").write_text("\n".join(urls))
     settings = settings_at(tmp_path / "data").model_copy(
         update={"bind": f"127.0.0.1:{free_port}", "worker_processes": 1}
     )
-    output = tmp_path / "results.jsonl"
+    output, noted = tmp_path / "results.jsonl", settings.data_dir / "stack.json"
 
     scan = subprocess.Popen(
         command("scan", "list.txt"),
@@ -341,7 +342,11 @@ def test_a_scan_brings_its_own_server_and_takes_up_after_a_kill(
     wait_for_growth(output, scan)
     scan.kill()
     scan.wait(10)
+    orphans = [psutil.Process(int(pid)) for pid in json.loads(noted.read_text())]
     done = assay("scan", "list.txt")
 
     assert done.returncode == 0
     assert sorted(str(item["url"]) for item in lines(output)) == sorted(urls)
+    assert orphans
+    assert not any(process.is_running() for process in orphans)
+    assert not noted.exists(), "the second scan ended what it started"
