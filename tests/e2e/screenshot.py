@@ -19,10 +19,10 @@ from tests.e2e.browser import chromium, use_server
 from tests.e2e.pages import TYPES, favicon, img, serve_image, serve_page
 from tests.pictures import encoded
 
-VIEW = {"width": 1500, "height": 880}
+VIEW = {"width": 1600, "height": 870}
 STYLE = """<style>
   html { overflow: hidden }
-  body { margin: 0; width: 1060px; padding: 22px 26px; background: #f4f2ee; color: #24211c;
+  body { margin: 0; width: 1180px; padding: 22px 26px; background: #f4f2ee; color: #24211c;
          font: 15px/1.4 Georgia, "DejaVu Serif", serif }
   h1 { margin: 0 0 16px; font-size: 27px; font-weight: 400; letter-spacing: .01em }
   h1 small { margin-left: 14px; font-size: 15px; color: #6d675c }
