@@ -270,6 +270,14 @@ def test_the_property_is_found_in_every_format(kind: str) -> None:
             id="the property of an ingredient",
         ),
         pytest.param(
+            xmp(
+                "<dc:source><rdf:RDF><rdf:Description"
+                f' Iptc4xmpExt:DigitalSourceType="{IPTC}trainedAlgorithmicMedia"/>'
+                "</rdf:RDF></dc:source>"
+            ),
+            id="the property of a packet inside the packet",
+        ),
+        pytest.param(
             xmp(DigitalSourceType=IPTC + "trainedAlgorithmicMedia").replace(
                 b"Iptc4xmpExt/2008-02-29", b"something/else"
             ),

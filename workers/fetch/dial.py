@@ -108,26 +108,28 @@ class Errand:
             vet(address, self._allow_nets)
         failure: OSError | None = None
         for address in addresses:
-            family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
-            sock = _Socket(family, socket.SOCK_STREAM)
             try:
-                sock.settimeout(self.seconds(self._limits.connect))
-                sock.connect((str(address), port))
-                # What TLS's handshake may take, as one; reading sets its own times.
-                sock.settimeout(self.seconds(self._limits.connect))
+                return self._open(address, port)
             except OSError as error:
-                sock.close()
                 failure = error
-            except FetchError:
-                sock.close()
-                raise
-            else:
-                return sock
         if isinstance(failure, TimeoutError):
             raise _timeout("The server did not answer.") from failure
         raise FetchError(
             ErrorCode.CONNECT_FAILURE, "The server could not be connected to."
         ) from failure
+
+    def _open(self, address: Address, port: int) -> socket.socket:
+        family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
+        sock = _Socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self.seconds(self._limits.connect))
+            sock.connect((str(address), port))
+            # What TLS's handshake may take, as one; reading sets its own times.
+            sock.settimeout(self.seconds(self._limits.connect))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def _look_up(self, host: str) -> list[Address]:
         """Return every address of a host, each once, in the resolver's order."""
