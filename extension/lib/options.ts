@@ -73,7 +73,10 @@ export class OptionsForm {
       const words = version
         ? say("options_test_ok_version", version, ms)
         : say("options_test_ok", ms);
-      this.tellConnection(true, isPlain(server) ? `${words} ${say("options_server_plain")}` : words);
+      this.tellConnection(
+        true,
+        isPlain(server) ? `${words} ${say("options_server_plain")}` : words,
+      );
     } catch (error) {
       const failure = error instanceof ApiError ? error : new ApiError("server_error");
       this.tellConnection(false, say("options_test_failed", reason(failure), help(failure)));

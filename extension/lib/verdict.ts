@@ -34,8 +34,7 @@ export interface Failure {
 
 /** How a check ended. */
 export type Outcome =
-  | { state: "judged"; verdict: Verdict }
-  | { state: "unavailable"; failure: Failure };
+  { state: "judged"; verdict: Verdict } | { state: "unavailable"; failure: Failure };
 
 /** One image of an answer; no outcome means that the server is still at it. */
 export interface Item {

@@ -53,7 +53,9 @@ test("a known verdict is not asked for again, also by a worker that was started 
 });
 
 test("a verdict that has expired is asked for again", async () => {
-  answer = () => ({ body: { id: "c", items: [doneItem("a", { expires_at: "2020-01-01T00:00:00Z" })] } });
+  answer = () => ({
+    body: { id: "c", items: [doneItem("a", { expires_at: "2020-01-01T00:00:00Z" })] },
+  });
   await checker.check("a", undefined);
   await checker.check("a", undefined);
   expect(server.requests).toHaveLength(2);

@@ -8,7 +8,11 @@ test("a done item is judged, a failed one is unavailable, a pending one is neith
   const answer = readAnswer({
     id: "7",
     status: "pending",
-    items: [doneItem("a"), failedItem("b", "timeout", "Too slow."), { url: "c", status: "pending" }],
+    items: [
+      doneItem("a"),
+      failedItem("b", "timeout", "Too slow."),
+      { url: "c", status: "pending" },
+    ],
   })!;
   expect(answer.id).toBe("7");
   expect(answer.items.map(({ url }) => url)).toEqual(["a", "b", "c"]);
@@ -25,7 +29,10 @@ test("a done item is judged, a failed one is unavailable, a pending one is neith
 
 test("fields that a newer server adds are ignored", () => {
   const { outcome } = only({ ...doneItem("a"), mood: "good" });
-  expect(outcome).toEqual({ state: "judged", verdict: { ...verdict(), expires_at: expect.any(String) } });
+  expect(outcome).toEqual({
+    state: "judged",
+    verdict: { ...verdict(), expires_at: expect.any(String) },
+  });
 });
 
 test("a label that we have no words for claims nothing: it is uncertain", () => {
@@ -33,13 +40,17 @@ test("a label that we have no words for claims nothing: it is uncertain", () => 
   expect(stateOf(outcome)).toBe("uncertain");
 });
 
-test.each([undefined, null, {}, { probability: "0.9" }, { probability: 1.2 }, { probability: NaN }])(
-  "a verdict without a probability is none: %j",
-  (broken) => {
-    const { outcome } = only({ url: "a", status: "done", verdict: broken });
-    expect(outcome).toEqual({ state: "unavailable", failure: { code: "not_assay", detail: "" } });
-  },
-);
+test.each([
+  undefined,
+  null,
+  {},
+  { probability: "0.9" },
+  { probability: 1.2 },
+  { probability: NaN },
+])("a verdict without a probability is none: %j", (broken) => {
+  const { outcome } = only({ url: "a", status: "done", verdict: broken });
+  expect(outcome).toEqual({ state: "unavailable", failure: { code: "not_assay", detail: "" } });
+});
 
 test("members and evidence of unknown kinds are kept, and what is no number is dropped", () => {
   const { outcome } = only(

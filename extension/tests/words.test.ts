@@ -38,7 +38,11 @@ test.each([
 test.each([
   [undefined, "a cat", "Checking: image “a cat”"],
   [judged(), " a cat ", "Likely AI, 93% probability of AI: image “a cat”"],
-  [judged({ label: "real", probability: 0.04 }), "", "No sign of AI, 4% probability of AI: image without a description"],
+  [
+    judged({ label: "real", probability: 0.04 }),
+    "",
+    "No sign of AI, 4% probability of AI: image without a description",
+  ],
   [unavailable("blocked_address"), "", "Unavailable, private address: image without a description"],
 ])("a badge's name tells state, probability and image: %#", (outcome, alt, name) => {
   expect(words.badgeName(outcome, alt)).toBe(name);

@@ -356,6 +356,18 @@ def test_an_image_behind_a_login_is_sent_only_when_it_is_asked_for(
     expect(badge(page, "private", JUDGED)).to_be_visible()
 
 
+def test_an_image_that_only_the_browser_may_reach_asks_for_access_to_its_site(
+    page: Page, context: BrowserContext, site: HTTPServer
+) -> None:
+    # A name that the server refuses, of another origin than the page, and not in the manifest.
+    elsewhere = serve_photograph(site, "/else.png").replace("127.0.0.1", "cdn.localhost")
+    page.goto(serve_page(site, img(elsewhere, "elsewhere")))
+    check_image(context, page, page.get_by_alt_text("elsewhere"))
+    expect(card(page)).to_contain_text("access needed")
+    expect(card(page)).to_contain_text("images of cdn.localhost")
+    expect(card(page).get_by_role("button", name="Allow and check")).to_be_visible()
+
+
 def test_check_image_works_where_the_browser_does_not_tell_the_address(
     page: Page, context: BrowserContext, site: HTTPServer
 ) -> None:

@@ -86,7 +86,8 @@ function summaryOf(outcome: Outcome | undefined): HTMLElement[] {
   if (!outcome) return [make("p", "", words.say("card_checking"))];
   if (outcome.state === "unavailable") {
     const { failure } = outcome;
-    return [make("p", "lead", words.reason(failure)), make("p", "", failure.detail)];
+    const lead = make("p", "lead", words.reason(failure));
+    return failure.detail ? [lead, make("p", "", failure.detail)] : [lead];
   }
   const { probability } = outcome.verdict;
   return [

@@ -2,6 +2,7 @@
 
 import { ask } from "../messages";
 import { type Outcome, unavailable } from "../verdict";
+import { isWeb } from "./address";
 import { readInPage, toDataUrl } from "./bytes";
 
 /** An image that the user pointed at. */
@@ -26,8 +27,6 @@ const STOPPED_ON_THE_WAY = new Set([
   "timeout",
   "too_many_redirects",
 ]);
-
-const isWeb = (url: string) => /^https?:/i.test(url);
 
 /** Whether the file as shown here may be judged, although the server could not fetch it. */
 export function mayReadHere(outcome: Outcome): boolean {

@@ -14,7 +14,15 @@ const HOST = "assay-overlay";
 const TICK = 400;
 
 /** What happens in the overlay is none of the page's business: shortcuts, "click outside", focus. */
-const PRIVATE_EVENTS = ["click", "mousedown", "pointerdown", "keydown", "keyup", "keypress", "focusin"];
+const PRIVATE_EVENTS = [
+  "click",
+  "mousedown",
+  "pointerdown",
+  "keydown",
+  "keyup",
+  "keypress",
+  "focusin",
+];
 
 export class Overlay {
   private readonly host = document.createElement(HOST);
@@ -119,7 +127,8 @@ export class Overlay {
 
   private cornerOf(badge: Badge, box: Box, rtl: boolean): Point | undefined {
     const { image, button } = badge;
-    if (!image.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return undefined;
+    if (!image.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
+      return undefined;
     const size = { width: button.offsetWidth, height: button.offsetHeight };
     const corner = badgeCorner(box, size.width, rtl);
     if (!corner) return undefined;

@@ -6,13 +6,7 @@ import type { Outcome } from "../verdict";
 import { say } from "../words";
 import { Badge } from "./badge";
 import { type Action, Card } from "./card";
-import {
-  inspect,
-  inspectFile,
-  inspectWithAccess,
-  mayReadHere,
-  type Subject,
-} from "./inspection";
+import { inspect, inspectFile, inspectWithAccess, mayReadHere, type Subject } from "./inspection";
 import { Overlay } from "./overlay";
 import type { Box } from "./place";
 import { Pointer } from "./pointer";

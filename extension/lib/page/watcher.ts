@@ -1,5 +1,7 @@
 /** Finds the images worth a badge: near the viewport, large enough, and with a web address. */
 
+import { isWeb } from "./address";
+
 /** Smallest shown width and height, in CSS pixels, of an image that gets a badge. */
 export const SMALLEST_SHOWN = 96;
 
@@ -140,7 +142,7 @@ export function imagesIn(root: Document | Element): HTMLImageElement[] {
 /** The address of the image that an element shows, if it is one that the server can fetch. */
 function webAddress(image: HTMLImageElement): string | undefined {
   const address = image.currentSrc || image.src;
-  return /^https?:/i.test(address) ? address.replace(/#.*$/s, "") : undefined;
+  return isWeb(address) ? address.replace(/#.*$/s, "") : undefined;
 }
 
 function addressWorthABadge(image: HTMLImageElement): string | undefined {

@@ -60,11 +60,14 @@ test("an image has a badge that says it is being checked, and then what was foun
   showWithBadges(image);
   expect(badges()[0]!.dataset.state).toBe("checking");
   await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("ai"));
-  expect(badges()[0]!.getAttribute("aria-label")).toBe("Likely AI, 93% probability of AI: image “A cat”");
-  expect(badges()[0]!.textContent).toBe("Likely AI 93%");
-  expect(asked).toHaveBeenCalledExactlyOnceWith(
-    { kind: "check-url", url: "https://x.example/a.jpg" },
+  expect(badges()[0]!.getAttribute("aria-label")).toBe(
+    "Likely AI, 93% probability of AI: image “A cat”",
   );
+  expect(badges()[0]!.textContent).toBe("Likely AI 93%");
+  expect(asked).toHaveBeenCalledExactlyOnceWith({
+    kind: "check-url",
+    url: "https://x.example/a.jpg",
+  });
 });
 
 test("badges stand in the order of their images, whenever those came", () => {

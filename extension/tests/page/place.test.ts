@@ -14,7 +14,10 @@ function nest(...styles: string[]): { image: HTMLImageElement; elements: HTMLEle
     return element;
   });
   const image = makeImage();
-  elements.reduce<HTMLElement>((parent, element) => (parent.append(element), element), document.body);
+  elements.reduce<HTMLElement>(
+    (parent, element) => (parent.append(element), element),
+    document.body,
+  );
   (elements.at(-1) ?? document.body).append(image);
   return { image, elements };
 }

@@ -45,6 +45,7 @@ test.each([
   ["still loading", { complete: false }],
   ["a data: URL", { src: "data:image/png;base64,AAAA" }],
   ["a blob: URL", { src: "blob:https://x.example/1" }],
+  ["at an address with a password", { src: "https://me:secret@x.example/a.jpg" }],
   ["without an address", { src: "" }],
 ])("an image that is %s is left alone", (_name, facts) => {
   watch(makeImage(facts));
