@@ -41,7 +41,7 @@ test: $(PYTHON_READY) lint chromium ## Run every check and every test
 lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers and the extension's package
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
 	cd extension && npm run check && npm run lint
 
@@ -56,7 +56,7 @@ bench: $(PYTHON_READY) ## Measure Assay against the bare machine
 
 .PHONY: train
 train: $(PYTHON_READY) ## Train, calibrate and export the members; training/README.md tells of the data
-	.venv/bin/python -m training.train
+	.venv/bin/python -m training
 
 .PHONY: clean
 clean: ## Remove what was installed and built here
