@@ -19,7 +19,7 @@ from tests.e2e.browser import chromium, use_server
 from tests.e2e.pages import TYPES, favicon, img, serve_image, serve_page
 from tests.pictures import encoded
 
-VIEW = {"width": 1600, "height": 870}
+VIEW = {"width": 1600, "height": 800}
 STYLE = """<style>
   html { overflow: hidden }
   body { margin: 0; width: 1180px; padding: 22px 26px; background: #f4f2ee; color: #24211c;
@@ -65,7 +65,7 @@ def pictures() -> dict[str, bytes]:
         "moon.gif": Image.fromarray(data.moon()),
         "cat.avif": Image.fromarray(data.chelsea()),
         "rocket.bmp": Image.fromarray(data.rocket()),
-        "morning.webp": landscape(11, (500, 620)),
+        "morning.webp": landscape(11, (500, 440)),
         "galaxies.jpg": Image.fromarray(cut[0]),
         "motorcycle.png": Image.fromarray(cut[1]),
         "coins.jpg": Image.fromarray(data.coins()),
@@ -97,7 +97,7 @@ def main(target: Path) -> None:
                 fetch_allow_nets=(ip_network("127.0.0.0/8"),),
             )
         ) as stack,
-        chromium(Path(folder, "profile"), viewport=VIEW, device_scale_factor=2) as context,
+        chromium(Path(folder, "profile"), viewport=VIEW, device_scale_factor=1.5) as context,
     ):
         favicon(site)
         use_server(context, stack.url)

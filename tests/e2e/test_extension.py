@@ -228,7 +228,7 @@ def test_a_badge_follows_its_image_and_goes_with_it(page: Page, site: HTTPServer
         return badge.x === image.x + 8 && badge.y === Math.max(image.y, 8) + 8;
     }"""
     page.wait_for_function(at_corner)
-    page.evaluate("pane.scrollTop = 60")
+    page.evaluate("pane.scrollTop = 150")  # its corner is cut off by the pane
     page.wait_for_function(at_corner)
     page.evaluate("pane.style.marginLeft = '120px'")
     page.wait_for_function(at_corner)
