@@ -1,0 +1,45 @@
+"""Exported members answer as Keras does."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from skimage import data
+
+from models.ensemble import sigmoid
+from models.manifest import WEIGHTS, MemberRecord, load_manifest
+from models.members import MEMBERS, Member
+from models.runtime import Runtime
+from models.views import Pixels, prepare
+from tests.pictures import PHOTOGRAPHS, photograph
+from training.export import PARITY, convert, difference
+
+SHIPPED = load_manifest().members
+
+
+def views_of(member: Member) -> Pixels:
+    """The views of all photographs, shape (images, views, height, width, 3)."""
+    images = [prepare(np.asarray(photograph(name))) for name in PHOTOGRAPHS]
+    return np.stack([member.view.serve(image) for image in images])
+
+
+@pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS.keys())
+def test_an_exported_member_answers_as_keras_does(member: Member) -> None:
+    keras.utils.set_random_seed(7)
+    model = member.build()
+    exported = convert(model, member.view.shape, half=False)
+
+    assert difference(model, exported, views_of(member)).max() <= PARITY
+
+
+@pytest.mark.parametrize("record", SHIPPED, ids=[record.name for record in SHIPPED])
+def test_a_shipped_member_answers_as_keras_did_when_it_was_exported(record: MemberRecord) -> None:
+    runtime = Runtime((WEIGHTS / record.file).read_bytes())
+    view = MEMBERS[record.name].view
+    assert len(record.references) >= 4
+
+    for reference in record.references:
+        image = prepare(np.asarray(getattr(data, reference.image)()))
+        probability = sigmoid(runtime.logit(view.serve(image)))
+        assert probability == pytest.approx(reference.probability, abs=PARITY), reference.image
