@@ -45,7 +45,7 @@ CHECK_TTL = 3600
 REQUESTS_PER_HOST = 2
 HOST_SLOT_TTL = 30
 """Seconds after which a request to a host counts as over, whatever became of it."""
-HOST_DOWN_AFTER, HOST_DOWN_TTL = 3, 30
+HOST_DOWN_AFTER, HOST_DOWN_TTL = 5, 10
 """A host that fails this often in a row is left alone for this many seconds."""
 WORKER_TTL = 15
 """Seconds without a sign of life after which a worker counts as gone."""
