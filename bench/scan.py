@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from multiprocessing.queues import SimpleQueue
@@ -115,8 +115,8 @@ def whole(urls: Sequence[str], client: Client) -> float:
     started = time.perf_counter()
     items = list(scan([Source(url) for url in urls], client))
     seconds = time.perf_counter() - started
-    if [item for item in items if item.status != "done"] or len(items) != len(urls):
-        raise SystemExit("some images had no verdict; this measures nothing")
+    if failed := [item for item in items if item.status != "done"]:
+        raise SystemExit(f"{len(failed)} images have no verdict, such as {failed[0]}")
     return len(urls) / seconds
 
 
@@ -132,8 +132,9 @@ class MemoryWatch:
     def _watch(self) -> None:
         while not self._stop.wait(0.1):
             for process in self.highest:
-                rss = process.memory_info().rss
-                self.highest[process] = max(self.highest[process], rss)
+                with suppress(psutil.NoSuchProcess):
+                    rss = process.memory_info().rss
+                    self.highest[process] = max(self.highest[process], rss)
 
     def stop(self) -> None:
         """End the sampling."""
