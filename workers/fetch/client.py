@@ -201,11 +201,22 @@ class _VettedTLSConnection(HTTPSConnection):
         return current.get().connect(self.host, self.port)
 
 
-class _VettedPool(HTTPConnectionPool):
+class _OneUsePool(HTTPConnectionPool):
+    """Closes what others keep: a server need not say that it closes a connection after its answer.
+
+    A request on such a connection is lost, and nothing here sends one twice.
+    """
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.close()
+
+
+class _VettedPool(_OneUsePool):
     ConnectionCls = _VettedConnection
 
 
-class _VettedTLSPool(HTTPSConnectionPool):
+class _VettedTLSPool(_OneUsePool, HTTPSConnectionPool):
     ConnectionCls = _VettedTLSConnection
 
 

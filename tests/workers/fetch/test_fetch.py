@@ -111,6 +111,15 @@ def test_threads_may_share_a_fetcher(serve: Serve, fetcher: Fetcher) -> None:
     assert [result.data for result in results if result] == [b"data"] * 8
 
 
+def test_no_connection_is_used_twice(serve: Serve, fetcher: Fetcher) -> None:
+    """The server keeps its side open, as if it would answer another request."""
+    site = serve(answer(b"data"), 10.0)
+
+    for _ in range(2):
+        assert fetcher.get(site.url()) is not None
+    assert site.connections == 2
+
+
 # Names
 
 
