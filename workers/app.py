@@ -42,6 +42,7 @@ def make_celery(settings: Settings) -> Celery:
             "queue_order_strategy": "priority",
             "global_keyprefix": "assay:celery:",
         },
+        worker_proc_alive_timeout=60,  # loading the members can take its time on a busy machine
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from celery import Celery, Task
 from celery.signals import heartbeat_sent, setup_logging, worker_process_init, worker_shutdown
 
@@ -20,6 +22,8 @@ from workers.logs import configure_logs
 from workers.queue import JUDGE, Job, enqueue
 from workers.spool import Spool
 from workers.store import Store
+
+log = structlog.get_logger()
 
 
 def make_worker(settings: Settings) -> Celery:
@@ -38,7 +42,11 @@ def make_worker(settings: Settings) -> Celery:
 
     @worker_process_init.connect(weak=False)
     def load(**_: object) -> None:
-        of_this_process.append(make_judge(settings, celery))
+        try:
+            of_this_process.append(make_judge(settings, celery))
+        except Exception:  # Celery would note it and go on, with a process that can do nothing
+            log.exception("worker_cannot_judge")
+            os.kill(os.getppid(), signal.SIGTERM)
 
     # The parent's signs of life; /readyz looks for them.
     @heartbeat_sent.connect(weak=False)
@@ -50,7 +58,7 @@ def make_worker(settings: Settings) -> Celery:
         store.worker_left(name)
 
     @setup_logging.connect(weak=False)
-    def log(**_: object) -> None:
+    def set_up_logs(**_: object) -> None:
         configure_logs(settings)
 
     return celery

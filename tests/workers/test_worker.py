@@ -82,6 +82,30 @@ def test_no_process_of_a_worker_loads_tensorflow(worker: psutil.Process) -> None
         assert not [name for name in loaded if "tensorflow" in name or "torch" in name]
 
 
+BROKEN_WEIGHTS = """
+from backend import cli
+from models.ensemble import Ensemble
+from models.manifest import WeightsError
+
+def load():
+    raise WeightsError("cnn.tflite is damaged")
+
+Ensemble.load = load
+cli.main()
+"""
+
+
+def test_a_worker_whose_weights_cannot_be_loaded_ends_and_says_why(settings: Settings) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", BROKEN_WEIGHTS, "worker"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "cnn.tflite is damaged" in ended.stderr
+
+
 def test_a_worker_told_to_stop_finishes_what_it_runs(
     worker: psutil.Process, settings: Settings, store: Store, site: HTTPServer
 ) -> None:
