@@ -38,7 +38,7 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         default=None,
-        pattern=r"^(rediss?|unix)://",
+        pattern=r"^rediss?://",
         description="The Redis or Valkey that holds verdicts. Unset: an embedded Valkey.",
     )
     broker_url: str | None = Field(

@@ -13,6 +13,14 @@ HARD_TIME_LIMIT = 75
 VISIBILITY_TIMEOUT = 100
 """Seconds after which a task of a worker that vanished is delivered again."""
 
+REDIS_OPTIONS = {
+    "visibility_timeout": VISIBILITY_TIMEOUT,
+    # Somebody waits for `interactive`: look there first, every time.
+    "queue_order_strategy": "priority",
+    "global_keyprefix": "assay:celery:",
+}
+"""What makes a Redis the broker that Assay expects; others need no such care."""
+
 
 def make_celery(settings: Settings) -> Celery:
     """Make the application for these settings.
@@ -36,12 +44,7 @@ def make_celery(settings: Settings) -> Celery:
         task_soft_time_limit=SOFT_TIME_LIMIT,
         task_time_limit=HARD_TIME_LIMIT,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={
-            "visibility_timeout": VISIBILITY_TIMEOUT,
-            # Somebody waits for `interactive`: look there first, every time.
-            "queue_order_strategy": "priority",
-            "global_keyprefix": "assay:celery:",
-        },
+        broker_transport_options=REDIS_OPTIONS if broker.startswith("redis") else {},
         worker_proc_alive_timeout=60,  # loading the members can take its time on a busy machine
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
