@@ -31,7 +31,7 @@ def make_celery(settings: Settings) -> Celery:
     broker = settings.broker_url or settings.redis_url
     if broker is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
-    celery = Celery("assay", broker=broker, include=["workers.tasks"])
+    celery = Celery("assay", broker=broker)
     celery.conf.update(
         task_default_queue="interactive",
         task_ignore_result=True,  # results go to the store
