@@ -74,7 +74,7 @@ else echo '$(strip $(2))' >&2; exit 1; fi; }
 endef
 
 .venv/bin/pip:
-	@[ -n '$(PYTHON)' ] || { echo 'Assay needs Python 3.11 or newer, and python3 is none.' >&2; exit 1; }
+	@[ -n '$(PYTHON)' ] || { echo 'Assay needs Python 3.11 or newer: install it, or set PYTHON to its path.' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call debian_package,python3-venv,\
 	This Python cannot make a virtual environment. On Debian or Ubuntu: apt install python3-venv)
 	@$(PYTHON) -m venv .venv
