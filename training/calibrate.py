@@ -25,8 +25,11 @@ FOLDS = 5
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Inverse strengths of the regularisation that are tried."""
 
-REAL_CALLED_AI = 0.03
-"""Share of real images, each source weighing the same, that the ``ai`` threshold may catch."""
+REAL_CALLED_AI = 0.02
+"""Share of real images, each source weighing the same, that the ``ai`` threshold may catch.
+
+The promise is 0.03; the rest is a margin, because ``val`` flatters.
+"""
 
 AI_CALLED_REAL = 0.05
 """Share of AI images that the ``real`` threshold may let pass."""

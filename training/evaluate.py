@@ -87,7 +87,9 @@ def _confusion(ai: NDArray[np.bool_], labels: NDArray[Any], share: Floats) -> di
             for truth, side in (("ai", ai), ("real", ~ai))
         },
         "coverage": float(share[decided].sum() / share.sum()),
-        "selective_accuracy": float(np.average(right[decided], weights=share[decided])),
+        "selective_accuracy": (
+            float(np.average(right[decided], weights=share[decided])) if decided.any() else None
+        ),
         "ai_called_ai": float(np.average(labels[ai] == Label.AI, weights=share[ai])),
         "ai_called_real": float(np.average(labels[ai] == Label.REAL, weights=share[ai])),
         "real_called_ai": float(np.average(labels[~ai] == Label.AI, weights=share[~ai])),
@@ -131,7 +133,7 @@ def main() -> None:
     }
     arguments.report.mkdir(parents=True, exist_ok=True)
     figures = {"version": manifest.version, "splits": measured}
-    (arguments.report / "metrics.json").write_text(json.dumps(_rounded(figures), indent=1) + "\n")
+    (arguments.report / "metrics.json").write_text(json.dumps(_rounded(figures)) + "\n")
     for split, tiers in measured.items():
         for tier, result in tiers.items():
             row = result["parts"]["modern"]["models"]

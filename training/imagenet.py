@@ -47,13 +47,16 @@ def load_imagenet(model: keras.Model, state: dict[str, Array] | None = None) -> 
     left = dict(read_state(packaged_file()) if state is None else state)
     layers = {layer.name: layer for layer in model.layers}
 
-    def take(layer: str, *keys: str, axes: tuple[int, ...] | None = None) -> None:
+    def take(layer: str, *keys: str, axes: tuple[int, ...] = (0,)) -> None:
+        """Hand a layer its arrays; those with as many axes as named are transposed so."""
         try:
-            arrays = [left.pop(key).transpose(axes) for key in keys]
+            arrays = [left.pop(key) for key in keys]
         except KeyError as missing:
             raise ValueError(f"the weights lack {missing}") from missing
         if layer in layers:
-            layers[layer].set_weights(arrays)
+            layers[layer].set_weights(
+                [array.transpose(axes) if array.ndim == len(axes) else array for array in arrays]
+            )
 
     def conv(layer: str, key: str) -> None:
         take(f"{layer}_conv", f"{key}.weight", axes=(2, 3, 1, 0))
@@ -76,8 +79,7 @@ def load_imagenet(model: keras.Model, state: dict[str, Array] | None = None) -> 
         norm(f"{ours}_project", f"{theirs}._bn2")
     conv("head", "_conv_head")
     norm("head", "_bn1")
-    left["_fc.weight"] = left["_fc.weight"].T
-    take("classifier", "_fc.weight", "_fc.bias")
+    take("classifier", "_fc.weight", "_fc.bias", axes=(1, 0))
     if left:
         raise ValueError(f"no layer takes {sorted(left)}")
 

@@ -100,7 +100,7 @@ def _split(split: str, tiers: dict[str, Any]) -> str:
         (
             part,
             tier,
-            *(f"{tiers[tier]['parts'][part]['models'][name]['auc']:.3f}" for name in names),
+            *(_figure(tiers[tier]["parts"][part]["models"][name]["auc"]) for name in names),
         )
         for part in parts
         for tier in tiers
@@ -110,11 +110,11 @@ def _split(split: str, tiers: dict[str, Any]) -> str:
             part,
             tier,
             *(
-                f"{tiers[tier]['parts'][part]['models'][ENSEMBLE][measure]:.3f}"
+                _figure(tiers[tier]["parts"][part]["models"][ENSEMBLE][measure])
                 for measure in ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece")
             ),
             *(
-                f"{tiers[tier]['parts'][part]['labels'][measure]:.3f}"
+                _figure(tiers[tier]["parts"][part]["labels"][measure])
                 for measure in (
                     "coverage",
                     "selective_accuracy",
@@ -157,6 +157,11 @@ def _counts(tiers: dict[str, Any]) -> list[tuple[object, ...]]:
         for tier in tiers
         for truth, counts in tiers[tier]["parts"][part]["labels"]["counts"].items()
     ]
+
+
+def _figure(value: float | None) -> str:
+    """Write a measure, or a dash where there was nothing to measure."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -31,7 +31,6 @@ def columns(width: int, height: int) -> Pixels:
     width=st.integers(1, 700),
     height=st.integers(1, 700),
     seed=st.integers(0, 2**32),
-    data=st.data(),
 )
 def test_every_size_gives_views_of_the_promised_shape(
     view: View, width: int, height: int, seed: int

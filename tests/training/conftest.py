@@ -1,0 +1,58 @@
+"""A tiny data set of drawn pictures, laid out as the real packs are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import drawing, encoded
+from training.places import Places
+
+COLUMNS = ("name", "split", "label", "corpus", "source", "generator", "original_format")
+SPLITS = ("train", "val", "test")
+
+
+def rows(pack: str) -> Iterator[dict[str, str]]:
+    """Per split and label: a source of three photographs, and one of a single work of art."""
+    for split in SPLITS:
+        for label in ("ai", "real"):
+            for index in range(4):
+                corpus = "photo" if index < 3 else "art"
+                yield {
+                    "name": f"{pack}-{split}-{label}-{index}.webp",
+                    "split": split,
+                    "label": label,
+                    "corpus": corpus,
+                    "source": f"{pack}/{split}-{label}-{corpus}",
+                    "generator": "drawn",
+                    "original_format": "PNG",
+                }
+
+
+@pytest.fixture(scope="session")
+def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    for pack, pattern in (("images", "images-{}.tar"), ("modern", "images-modern-{}.tar")):
+        known = list(rows(pack))
+        with (folder / f"{pack}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(known)
+        for split in SPLITS:
+            with tarfile.open(folder / pattern.format(split), "w") as tar:
+                for seed, row in enumerate(row for row in known if row["split"] == split):
+                    data = encoded(drawing(seed, (300, 240 + 4 * seed)), "WEBP", lossless=True)
+                    entry = tarfile.TarInfo(row["name"])
+                    entry.size = len(data)
+                    tar.addfile(entry, io.BytesIO(data))
+    return folder
+
+
+@pytest.fixture
+def places(drawn_data: Path, tmp_path: Path) -> Places:
+    return Places(data=drawn_data, runs=tmp_path / "runs")

@@ -1,0 +1,132 @@
+"""Training: a run that is killed goes on, and what it makes can be exported and measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.manifest import load_manifest
+from models.members import MEMBERS
+from training.calibrate import calibrate
+from training.datasets import packs
+from training.evaluate import evaluate
+from training.export import export
+from training.places import Places
+from training.report import report
+from training.scores import TIERS, degrade, score
+from training.train import Batches, Config, build, read_config, train
+
+# Keras's own saving of weights, with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CONFIG = Config(
+    member="cnn", seed=1, epochs=2, images_per_epoch=8, batch=4, peak_rate=1e-3, weight_decay=0.0
+)
+
+
+DYING_RUN = """
+import os, sys
+from pathlib import Path
+from training.places import Places
+from training.train import Checkpoint, Config, train
+
+keep = Checkpoint.on_epoch_end
+
+def keep_and_die(self, epoch, logs):
+    keep(self, epoch, logs)
+    os._exit(9)
+
+Checkpoint.on_epoch_end = keep_and_die
+config, data, runs = sys.argv[1:]
+train(Config.model_validate_json(config), Places(Path(data), Path(runs)))
+"""
+
+
+def logged(places: Places) -> list[dict[str, str]]:
+    with (places.run("cnn") / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_batch_is_half_ai_and_depends_on_seed_epoch_and_index_alone(places: Places) -> None:
+    images = packs.load("train", places.data, places.cache)
+    view = MEMBERS["cnn"].view
+    batches, resumed = Batches(images, view, CONFIG, 0), Batches(images, view, CONFIG, 1)
+    first, labels = batches[1]
+    batches.on_epoch_end()
+
+    assert first.shape == (4, *view.shape[1:])
+    assert labels.sum() == 2
+    assert not np.array_equal(first, batches[1][0])
+    assert np.array_equal(batches[1][0], resumed[1][0])
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
+    places: Places, drawn_data: Path, tmp_path: Path
+) -> None:
+    arguments = [CONFIG.model_dump_json(), str(places.data), str(places.runs)]
+    killed = subprocess.run([sys.executable, "-c", DYING_RUN, *arguments], capture_output=True)
+    assert killed.returncode == 9, killed.stderr.decode()
+    assert [row["epoch"] for row in logged(places)] == ["0"]
+    train(CONFIG, places)
+    undisturbed = Places(drawn_data, tmp_path / "undisturbed")
+    train(CONFIG, undisturbed)
+
+    assert [row["epoch"] for row in logged(places)] == ["0", "1"]
+    one, other = MEMBERS["cnn"].build(), MEMBERS["cnn"].build()
+    one.load_weights(undisturbed.run("cnn") / "final.weights.h5")
+    other.load_weights(places.run("cnn") / "final.weights.h5")
+    for expected, found in zip(one.get_weights(), other.get_weights(), strict=True):
+        assert found == pytest.approx(expected, abs=5e-4)
+
+
+def test_the_road_leads_from_images_to_a_report(places: Places, tmp_path: Path) -> None:
+    weights, folder = tmp_path / "weights", tmp_path / "report"
+    folder.mkdir()
+    train(CONFIG, places)
+    manifest = calibrate(export([CONFIG], places, weights), places, weights)
+    tiers = {tier: evaluate(manifest, score("val", tier, places, weights)) for tier in TIERS}
+    figures = {"version": manifest.version, "splits": {"val": tiers}}
+    report(manifest, json.loads(json.dumps(figures)), places, folder)
+
+    counts = tiers["clean"]["parts"]["modern"]["labels"]["counts"]
+    assert sum(counts["ai"].values()) == sum(counts["real"].values()) == 4
+    assert manifest.version in (folder / "report.md").read_text()
+    assert len((folder / "sources-val.csv").read_text().splitlines()) == 9
+    assert {path.name for path in folder.iterdir()} >= {"training-cnn.csv", "reliability.png"}
+
+
+def test_the_report_refuses_figures_of_other_weights(places: Places, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="figures of another"):
+        report(load_manifest(), {"version": "another"}, places, tmp_path)
+
+
+def test_only_early_blocks_and_the_body_s_statistics_are_frozen() -> None:
+    config = CONFIG.model_copy(
+        update={"member": "efficientnet", "imagenet": True, "frozen_blocks": 5}
+    )
+    model = build(config)
+    trainable = {layer.name for layer in model.layers if layer.trainable}
+
+    assert "block4_expand_conv" not in trainable
+    assert "block5_expand_conv" in trainable
+    assert "block5_expand_norm" not in trainable
+    assert {"head_scale", "logit"} <= trainable
+
+
+def test_the_tiers_are_as_hard_as_they_say() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (600, 1000, 3), np.uint8)
+
+    assert degrade(noise, TIERS["clean"]) is noise
+    assert degrade(noise, TIERS["web"]).shape == (461, 768, 3)
+    assert degrade(noise, TIERS["hard"]).shape == (307, 512, 3)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_every_member_has_its_configuration(name: str) -> None:
+    assert read_config(Path("training/configs") / f"{name}.toml").member == name
