@@ -70,9 +70,10 @@ class Ensemble:
     def logits(self, pixels: Pixels) -> dict[str, float]:
         """Run every member: its mean logit over its views of the image; positive speaks for AI."""
         image = prepare(pixels)
+        # Members may share a view; it is cut once.
+        views = {view: view.serve(image) for view in {view for view, _ in self._runtimes.values()}}
         return {
-            name: runtime.logit(view.serve(image))
-            for name, (view, runtime) in self._runtimes.items()
+            name: runtime.logit(views[view]) for name, (view, runtime) in self._runtimes.items()
         }
 
 

@@ -1,10 +1,10 @@
 """Views: array → what a member sees. The same code makes them in training and in serving.
 
-Every view is cut from an image whose short side is taken down to ``SHORT_SIDE`` pixels. A network
-that looks for traces of generation would rather see native pixels, but the images we train on have
-240 to 288 px on the short side; a crop of a 2,000 px image at its own scale would show it a texture
-that it has never seen, with a confidence that nothing has calibrated. So an image is never judged
-at a scale that training does not know, and enlarged only when it is smaller than one crop.
+The images we train on were taken down to 240 or 288 px on the short side, as far as they were
+larger. So is what we judge, before any view is cut: a network that looks for traces of generation
+would rather see native pixels, but a crop of a 2,000 px image at its own scale would show it a
+texture that it has never seen, with a confidence that nothing has calibrated. Crops are then cut at
+a short side of 240 px, and an image is enlarged only when it is smaller than one crop.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+LARGEST = 288
+"""Pixels on the short side to which larger images are taken down: as the largest we train on."""
+
 SHORT_SIDE = 240
-"""Pixels on the short side at which crops are cut: that of the smallest training images."""
+"""Pixels on the short side at which crops are cut: that of the smallest we train on."""
 
 PANORAMA = 2.0
 """From this aspect ratio on, crops lie in one strip along the long side."""
 
-_REDUCED = 2 * SHORT_SIDE
+_REDUCED = 2 * LARGEST
 """Whole-factor reduction stops here, leaving a factor of two or more to the finer filter."""
 
 _STRIP = 256
@@ -40,7 +43,7 @@ class View(Protocol):
 
     @property
     def name(self) -> str:
-        """The identity of the view, e.g. ``whole-224``."""
+        """The identity of the view, e.g. ``whole-224-of-288``."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -62,7 +65,7 @@ class Whole:
     @property
     def name(self) -> str:
         """The identity of the view."""
-        return f"whole-{self.size}"
+        return f"whole-{self.size}-of-{LARGEST}"
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -87,7 +90,7 @@ class Crops:
     @property
     def name(self) -> str:
         """The identity of the view."""
-        return f"crops-4x{self.size}-of-{SHORT_SIDE}"
+        return f"crops-4x{self.size}-of-{SHORT_SIDE}-of-{LARGEST}"
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -132,20 +135,31 @@ CROPS = Crops(128)
 def prepare(pixels: Pixels) -> Image.Image:
     """Make the image that the views are cut from; do it once for all of them.
 
-    A large image is first reduced by a whole factor (the mean of k × k pixels), strip by strip:
-    fast, and a 40-megapixel array is never held a second time.
-
     Args:
         pixels: upright sRGB, shape (height, width, 3), uint8; any strides.
 
     Returns:
-        The image as it is, or reduced to no less than ``2 * SHORT_SIDE`` on the short side.
+        The image, at most ``LARGEST`` pixels on the short side.
 
     Raises:
         ValueError: the array is not of that shape and type.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise ValueError(f"expected (height, width, 3) uint8, got {pixels.shape} {pixels.dtype}")
+    image = _reduce(pixels)
+    scale = LARGEST / min(image.size)
+    if scale >= 1:
+        return image
+    size = (round(image.width * scale), round(image.height * scale))
+    # Made for taking images down: as good as bicubic there, in half the time.
+    return image.resize(size, Image.Resampling.HAMMING)
+
+
+def _reduce(pixels: Pixels) -> Image.Image:
+    """Take a large image down by a whole factor: the mean of k × k pixels.
+
+    Fast, and strip by strip, so that a 40-megapixel array is never held a second time.
+    """
     factor = min(pixels.shape[:2]) // _REDUCED
     if factor < 2:
         return Image.fromarray(pixels)

@@ -74,8 +74,9 @@ def score(split: packs.Split, tier: str, places: Places, weights: Path) -> Score
         weights: the folder of the exported members.
     """
     images = packs.load(split, places.data, places.cache)
-    files = "".join(member.sha256 for member in load_manifest(weights).members)
-    digest = hashlib.sha256(files.encode()).hexdigest()[:8]
+    members = load_manifest(weights).members
+    made_by = "".join(member.sha256 + member.view for member in members)
+    digest = hashlib.sha256(made_by.encode()).hexdigest()[:8]
     kept = places.runs / "scores" / f"{digest}-{split}-{tier}.npz"
     if not kept.exists():
         ensemble = Ensemble.load(weights)

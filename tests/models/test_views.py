@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.views import CROPS, SHORT_SIDE, WHOLE, Pixels, View, prepare
+from models.views import CROPS, LARGEST, SHORT_SIDE, WHOLE, Pixels, View, prepare
 from tests.pictures import photograph
 
 VIEWS = pytest.mark.parametrize("view", [WHOLE, CROPS], ids=lambda view: view.name)
@@ -87,10 +87,19 @@ def test_a_long_thin_strip_is_never_blown_up() -> None:
     assert peak < strip.nbytes + 4 * made
 
 
-def test_a_huge_image_is_reduced_once_and_not_too_far() -> None:
-    image = prepare(np.zeros((2500, 4000, 3), np.uint8))
-
-    assert image.size == (800, 500)
+@pytest.mark.parametrize(
+    ("width", "height", "prepared"),
+    [
+        (4000, 2500, (461, LARGEST)),
+        (300, 900, (LARGEST, 864)),
+        (LARGEST, 400, (LARGEST, 400)),
+        (100, 80, (100, 80)),
+    ],
+)
+def test_an_image_larger_than_any_we_train_on_is_taken_down_to_those(
+    width: int, height: int, prepared: tuple[int, int]
+) -> None:
+    assert prepare(np.zeros((height, width, 3), np.uint8)).size == prepared
 
 
 def test_reducing_in_strips_leaves_no_seam() -> None:
