@@ -1,4 +1,4 @@
-"""Take the README's picture: ``python -m tests.e2e.screenshot docs/badges.png``."""
+"""Take the README's picture: ``python -m tests.e2e.screenshot extension/screenshot.jpg``."""
 
 from __future__ import annotations
 
