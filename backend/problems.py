@@ -14,6 +14,7 @@ log = structlog.get_logger()
 
 RETRY_AFTER = 5
 """Seconds after which a client may try again when Redis or the broker is away."""
+NOT_AN_OBJECT = "A JSON object is needed, with Content-Type: application/json."
 
 
 class InvalidField(BaseModel):
@@ -44,7 +45,10 @@ def problem(status: int, detail: str, errors: list[InvalidField] | None = None) 
 def invalid_request(error: ValidationError) -> Response:
     """Tell what is wrong with a request, without repeating what was sent."""
     errors = [
-        InvalidField(field=".".join(map(str, each["loc"])), detail=each["msg"])
+        InvalidField(
+            field=".".join(map(str, each["loc"])),
+            detail=NOT_AN_OBJECT if each["type"] == "model_type" else each["msg"],
+        )
         for each in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     return problem(422, "The request is not of the form that this call takes.", errors)

@@ -261,11 +261,12 @@ def serve(settings: Settings) -> None:
 
 
 def _welcome(stack: Stack) -> str:
+    assay = sys.argv[0]  # as it was called just now, so that it can be called again
     return (
         f"Assay is ready at {stack.url}\n"
         f"  its API, to try out:   {stack.url}/openapi\n"
-        f"  check an image:        assay check FILE_OR_URL\n"
-        f"  scan a list of URLs:   assay scan LIST -o results.jsonl\n"
+        f"  check an image:        {assay} check FILE_OR_URL\n"
+        f"  scan a list of URLs:   {assay} scan LIST -o results.jsonl\n"
         f"  badges on web pages:   install the extension, see the README\n"
         f"  data and logs:         {stack.settings.data_dir}\n"
         "Ctrl-C stops it."

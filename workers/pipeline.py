@@ -11,6 +11,9 @@ from models.image import decode
 from models.verdict import ImageFacts, Verdict
 from settings import get_settings
 
+DIGITS = 4
+"""Of probabilities; the next ones mean nothing."""
+
 
 def judge_bytes(data: bytes, ensemble: Ensemble) -> Verdict:
     """Decode an image file and judge it.
@@ -27,8 +30,8 @@ def judge_bytes(data: bytes, ensemble: Ensemble) -> Verdict:
     now = datetime.now(UTC)
     return Verdict(
         label=judgement.label,
-        probability=judgement.probability,
-        members=judgement.members,
+        probability=round(judgement.probability, DIGITS),
+        members={name: round(score, DIGITS) for name, score in judgement.members.items()},
         evidence=find_evidence(data),
         image=ImageFacts(
             sha256=hashlib.sha256(data).hexdigest(),

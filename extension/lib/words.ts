@@ -24,10 +24,9 @@ export function percent(probability: number): string {
   return format.format(probability);
 }
 
-/** What a calibrated probability means, as a count of images. */
-export function frequency(probability: number): string {
-  const inHundred = Math.min(99, Math.max(1, Math.round(probability * 100)));
-  return say("frequency", String(inHundred));
+/** What a verdict tells, and what it does not. */
+export function meaning({ label }: Verdict): string {
+  return say(`meaning_${label}`);
 }
 
 /** The state in two or three words. */

@@ -18,11 +18,11 @@ test.each([
 });
 
 test.each([
-  [0, "about 1 are"],
-  [0.93, "about 93 are"],
-  [1, "about 99 are"],
-])("a probability of %d in a hundred images: %s", (probability, said) => {
-  expect(words.frequency(probability)).toContain(said);
+  ["ai", "Few images made by people measure so high."],
+  ["uncertain", "The models cannot tell."],
+  ["real", "The models saw no trace of AI. Some AI images leave none."],
+] as const)("what %s means is said without claiming more", (label, said) => {
+  expect(words.meaning(verdict({ label }))).toBe(said);
 });
 
 test.each([

@@ -93,7 +93,7 @@ function summaryOf(outcome: Outcome | undefined): HTMLElement[] {
   return [
     make("p", "lead", words.say("card_scale", words.percent(probability))),
     bar(probability),
-    make("p", "", words.frequency(probability)),
+    make("p", "", words.meaning(outcome.verdict)),
   ];
 }
 

@@ -126,7 +126,7 @@ test("a badge's click opens a card with all that is known, without asking again"
   expect(card().open).toBe(true);
   const words = card().textContent;
   expect(words).toContain("Probability that the image is AI-made: 93%");
-  expect(words).toContain("Of 100 images that measure like this one, about 93 are AI-made.");
+  expect(words).toContain("Few images made by people measure so high.");
   expect(words).toContain("EfficientNet for art88%");
   expect(words).toContain("Made by Example.Content Credentials, signed by a trusted party");
   expect(words).toContain("640 × 480 pixels, JPEG");
