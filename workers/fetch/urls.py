@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import quote, unquote
 
@@ -41,6 +42,7 @@ _UNRESERVED = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986 §2.3
 )
 _PATH_SAFE = "/%:@!$&'()*+,;="  # RFC 3986 §3.3
+_PLAIN_PATH = re.compile(r"(/[\w~-][\w.~-]*)+/?", re.ASCII)  # nothing encoded, no dot segment
 _QUERY_SAFE = _PATH_SAFE + "?[]{}|\\^`"  # left as they are, as in WHATWG's query percent-encode set
 
 
@@ -68,11 +70,11 @@ def canonical_url(url: str, allow_nets: Sequence[Network] = ()) -> str:
     if parts is None:
         raise _bad_url("Only http and https URLs can be checked.")
     scheme = parts["scheme"].lower()
-    host, port = _host_and_port(parts["authority"], scheme, allow_nets)
+    host, port = _host_and_port(parts["authority"], scheme, tuple(allow_nets))
     netloc = host if port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
     try:
         path = _path(parts["path"])
-        query = quote(parts["query"] or "", safe=_QUERY_SAFE)
+        query = quote(parts["query"], safe=_QUERY_SAFE) if parts["query"] else ""
     except UnicodeEncodeError as error:  # half of a surrogate pair
         raise _bad_url("The URL contains characters that do not exist.") from error
     canonical = f"{scheme}://{netloc}{path}{query}"
@@ -89,7 +91,8 @@ def _bad_url(detail: str) -> FetchError:
     return FetchError(ErrorCode.BAD_URL, detail)
 
 
-def _host_and_port(authority: str, scheme: str, allow_nets: Sequence[Network]) -> tuple[str, int]:
+@lru_cache(maxsize=4096)  # the images of a page come from few hosts
+def _host_and_port(authority: str, scheme: str, allow_nets: tuple[Network, ...]) -> tuple[str, int]:
     """Read ``host[:port]`` and vet what can be vetted without asking a resolver."""
     if "@" in authority:
         raise _bad_url("URLs with a user name or password are not fetched.")
@@ -165,6 +168,8 @@ def _parse_number(text: str) -> int:
 
 def _path(path: str) -> str:
     """Make percent-encoding uniform and resolve ``.`` and ``..`` (RFC 3986 §6.2.2, §5.2.4)."""
+    if _PLAIN_PATH.fullmatch(path):
+        return path
     path = quote(_STRAY_PERCENT.sub("%25", path), safe=_PATH_SAFE)
     path = _ESCAPE.sub(_plain_if_unreserved, path)
     segments: list[str] = []
