@@ -53,6 +53,7 @@ extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox
 bench: $(PYTHON_READY) ## Measure Assay against the bare machine
 	.venv/bin/python -m bench.scan
 	.venv/bin/python -m bench.lookup
+	.venv/bin/python -m bench.lookup --urls 10
 
 .PHONY: train
 train: $(PYTHON_READY) ## Train, calibrate and export the members; training/README.md tells of the data

@@ -110,7 +110,7 @@ def load(port: int, urls: list[str], size: int, clients: int, seconds: float) ->
 def main() -> None:
     """Measure, and print one line a figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--urls", type=int, default=10, help="URLs a lookup; a page has about 10")
+    parser.add_argument("--urls", type=int, default=1, help="URLs a lookup")
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
