@@ -111,6 +111,7 @@ def serve() -> None:
     """Start everything on this machine: store, worker and API. Ctrl-C stops it."""
     from backend.stack import serve
 
+    _stop_in_order()
     serve(_settings())
 
 
@@ -232,7 +233,7 @@ def scan(
 
 
 def _stop_in_order() -> None:
-    """However the scan is told to stop, let it end a server that it started."""
+    """However this process is told to stop, let it end what it started."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)

@@ -23,6 +23,7 @@ import psutil
 import requests
 from redis import Redis, RedisError
 
+from backend.client import local_server
 from settings import Settings
 
 START_SECONDS = 60.0
@@ -65,7 +66,7 @@ class Stack:
     @property
     def url(self) -> str:
         """The API's base URL, as this machine reaches it."""
-        return f"http://{self.settings.bind.replace('0.0.0.0', '127.0.0.1')}"  # noqa: S104
+        return local_server(self.settings.bind)
 
     def __enter__(self) -> Self:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -240,7 +241,7 @@ def end_leftovers(settings: Settings) -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Run the stack until SIGINT or SIGTERM.
+    """Run the stack until it is told to stop: Ctrl-C, SIGTERM, or the terminal's end.
 
     Raises:
         StackError: it cannot start, or one of its parts ended by itself.
@@ -251,8 +252,9 @@ def serve(settings: Settings) -> None:
         stop.set()
 
     with Stack(settings) as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, ask_to_stop)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as SIGHUP is under nohup
+                signal.signal(number, ask_to_stop)
         print(_welcome(stack), flush=True)
         while not stop.wait(1):
             stack.check()

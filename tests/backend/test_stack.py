@@ -20,7 +20,7 @@ from pytest_httpserver import HTTPServer
 from backend import stack as stack_module
 from backend.stack import Stack, StackError, environment, find_server
 from settings import Settings
-from tests.conftest import hits, settings_at
+from tests.conftest import hits, settings_at, until
 from tests.pictures import encoded, photograph
 
 
@@ -53,6 +53,24 @@ def check(settings: Settings, url: str) -> dict[str, object]:
     body = {"urls": [url], "wait": 20}
     answer = requests.post(f"http://{settings.bind}/v1/checks", json=body, timeout=30)
     return dict(answer.json()["items"][0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["told", "terminal closed"])
+def test_who_stops_it_while_it_starts_leaves_nothing_either(
+    settings: Settings, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "backend.cli", "serve"],
+        env=environment(settings),
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        noted = settings.data_dir / "stack.json"
+        until(noted.exists, "the first part is started")
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        process.wait(60)
+    assert family
+    assert [each for each in family if each.is_running()] == []
 
 
 def test_ctrl_c_stops_every_process_and_a_restart_remembers(
