@@ -46,7 +46,7 @@ def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
             assert "ready" in process.stdout.readline()
             yield process
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
 
 
 def check(settings: Settings, url: str) -> dict[str, object]:
@@ -63,12 +63,17 @@ def test_who_stops_it_while_it_starts_leaves_nothing_either(
         [sys.executable, "-m", "backend.cli", "serve"],
         env=environment(settings),
         stderr=subprocess.DEVNULL,
+        # Whoever runs the tests under nohup has SIGHUP ignored, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     ) as process:
-        noted = settings.data_dir / "stack.json"
-        until(noted.exists, "the first part is started")
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(number)
-        process.wait(60)
+        try:
+            noted = settings.data_dir / "stack.json"
+            until(noted.exists, "the first part is started")
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(number)
+            process.wait(60)
+        finally:
+            process.kill()
     assert family
     assert [each for each in family if each.is_running()] == []
 
