@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
-from typing import Literal
 from urllib.parse import urlsplit
 
 import requests
@@ -14,8 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from backend.schemas.checks import LONGEST_WAIT, MOST_URLS, CheckBody, CheckReply
 from models.verdict import CheckItem
-
-Queue = Literal["interactive", "bulk"]
+from workers.queue import Queue
 
 _CONNECT_TIMEOUT = 5.0
 _ANSWER_TIMEOUT = 30.0  # on top of the time that the server was asked to wait

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from models.errors import CheckError, ErrorCode, ImageError
 from models.image import sniff
+from workers.fetch.dial import Limits
 
 STDIN = "-"
 
@@ -22,7 +23,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _IMAGE_NAME = re.compile(
     r".+\.(jpe?g|jpe|jfif|a?png|webp|gif|avif|bmp|dib|tiff?)", re.IGNORECASE | re.DOTALL
 )
-_LARGEST_FILE = 20 * 2**20
+_LARGEST_FILE = Limits.max_bytes
 LONGEST_FIELD = 16 * 2**20
 """Characters of a CSV field. The csv module's own limit would end a scan for one absurd cell."""
 

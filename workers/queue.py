@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
-from celery import Celery
+if TYPE_CHECKING:  # a client needs the names below, and not Celery
+    from celery import Celery
 
 Queue = Literal["interactive", "bulk"]
 

@@ -35,6 +35,7 @@ from redis.client import PubSub
 from models.errors import CheckError
 from models.verdict import ItemError, Verdict
 from settings import Settings
+from workers.queue import Queue
 
 QUEUED_TTL = 15 * 60
 """Seconds after which a job that no worker has begun is taken for lost."""
@@ -95,7 +96,7 @@ class CheckRecord(_Record):
     created_at: float
     force: bool = False
     referer: str | None = None
-    queue: Literal["interactive", "bulk"] = "interactive"
+    queue: Queue = "interactive"
     uploaded: bool = False
     """Whether the URLs are `upload_address`es; a client's own such URL is just a bad one."""
 
@@ -151,14 +152,6 @@ class Store:
             verdict_ttl=settings.verdict_ttl,
             failure_ttl=settings.failure_ttl,
         )
-
-    def ping(self) -> None:
-        """Ask for a sign of life.
-
-        Raises:
-            redis.RedisError: there is none.
-        """
-        self._redis.ping()
 
     # What is known
 

@@ -12,11 +12,12 @@ from backend.blueprints.checks import begin_check
 from backend.schemas.checks import CheckReply
 from backend.schemas.images import ImageForm
 from backend.services import services
+from workers.fetch.dial import Limits
 from workers.store import CheckRecord, Known, upload_address
 
 blueprint = APIBlueprint("images", __name__, url_prefix="/v1")
 
-LARGEST_IMAGE = 20 * 2**20
+LARGEST_IMAGE = Limits.max_bytes
 """Bytes; the same as for fetched images."""
 _ROOM_FOR_THE_FORM = 2**16
 

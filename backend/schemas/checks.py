@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.verdict import CheckItem
+from workers.queue import Queue
 
 MOST_URLS = 100
 LONGEST_WAIT = 20.0
@@ -33,7 +34,7 @@ class CheckBody(BaseModel):
         description="The page that shows the images. Its origin alone is told to their servers.",
     )
     force: bool = Field(default=False, description="Fetch again what is known already.")
-    queue: Literal["interactive", "bulk"] = Field(
+    queue: Queue = Field(
         default="interactive", description="`bulk` lets everyone who waits go first."
     )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from flask_openapi3 import FileStorage
 from pydantic import BaseModel, Field
 
 from backend.schemas.checks import LONGEST_WAIT
+from workers.queue import Queue
 
 
 class ImageForm(BaseModel):
@@ -15,4 +14,4 @@ class ImageForm(BaseModel):
 
     image: FileStorage = Field(description="The file; 20 MiB at most.")
     wait: float = Field(default=0, ge=0, le=LONGEST_WAIT)
-    queue: Literal["interactive", "bulk"] = "interactive"
+    queue: Queue = "interactive"

@@ -243,7 +243,7 @@ def test_a_scan_that_is_interrupted_says_how_to_go_on(assay, api: FakeApi, tmp_p
     scan.send_signal(signal.SIGINT)
     _, said = scan.communicate(timeout=60)
 
-    assert scan.returncode == 130
+    assert scan.returncode == 130, said
     assert "The same command goes on from here." in said
     assert assay(*arguments).returncode == 0
     assert sorted(str(item["url"]) for item in lines(output)) == sorted(urls)

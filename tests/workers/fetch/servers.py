@@ -7,7 +7,6 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 CERTIFICATE = Path(__file__).with_name("pictures.localhost.pem")
 
@@ -56,12 +55,7 @@ class ScriptedServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.set()
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
