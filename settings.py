@@ -30,6 +30,9 @@ Networks = Annotated[
 ]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_on_commas)]
 
+SecondLook = Literal["auto", "always", "never"]
+"""When the slow and strong member looks as well: if the light ones doubt, always, or never."""
+
 
 class Settings(BaseSettings):
     """The settings; each field is the environment variable ``ASSAY_<FIELD>``."""
@@ -80,6 +83,10 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         description="Processes of one worker. Unset: one per core.",
+    )
+    second_look: SecondLook = Field(
+        default="always",
+        description="When `clip` judges as well: `always`, `never`, or if the light members doubt.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written."

@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 
 def _services(settings: Settings) -> Services:
-    model_version = load_manifest().version
+    model_version = load_manifest().version_with(settings.second_look)
     store = Store.open(settings, model_version)
     checker = Checker(
         store, make_celery(settings), settings.revalidate_after, settings.fetch_allow_nets

@@ -27,10 +27,11 @@ class LocalJudge:
 
     def __init__(self, settings: Settings) -> None:
         self._fetcher = Fetcher(settings.fetch_allow_nets)
+        self._second_look = settings.second_look
 
     @cached_property
     def _ensemble(self) -> Ensemble:
-        return Ensemble.load()
+        return Ensemble.load(second_look=self._second_look)
 
     def judge_file(self, name: str) -> CheckItem:
         """Judge the file at a path."""

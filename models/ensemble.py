@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.manifest import WEIGHTS, Manifest, MemberRecord, Thresholds, WeightsError, load_manifest
+from PIL import Image
+
+from models.manifest import (
+    WEIGHTS,
+    Manifest,
+    MemberRecord,
+    Stack,
+    Thresholds,
+    WeightsError,
+    digest,
+    load_manifest,
+)
 from models.members import MEMBERS
 from models.runtime import Runtime
 from models.verdict import Label
 from models.views import Pixels, View, prepare
+from settings import SecondLook
 
 
 @dataclass(frozen=True)
@@ -35,26 +47,48 @@ class Ensemble:
     Args:
         manifest: the rule.
         runtimes: for each member its view and its runtime.
+        second_look: when members look that have no part in the manifest's first look.
     """
 
-    def __init__(self, manifest: Manifest, runtimes: dict[str, tuple[View, Runtime]]) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        runtimes: dict[str, tuple[View, Runtime]],
+        second_look: SecondLook = "always",
+    ) -> None:
         self._manifest = manifest
         self._runtimes = runtimes
+        self._second_look = second_look
 
     @classmethod
-    def load(cls, directory: Path = WEIGHTS) -> Ensemble:
+    def load(
+        cls, directory: Path = WEIGHTS, second_look: SecondLook = "always", threads: int = 1
+    ) -> Ensemble:
         """Load the members of a directory of weights, each held to its digest in the manifest.
+
+        Members that will never look are not loaded.
+
+        Args:
+            directory: holds the manifest and the files that it names.
+            second_look: when members look that have no part in the manifest's first look.
+            threads: of each member.
 
         Raises:
             WeightsError: the manifest or a file is missing, damaged or made for other views.
         """
         manifest = load_manifest(directory)
-        return cls(manifest, {record.name: _load(directory, record) for record in manifest.members})
+        rule = (second_look == "never" and manifest.first_look) or manifest
+        runtimes = {
+            record.name: load_member(directory, record, threads)
+            for record in manifest.members
+            if record.name in rule.stack.weights
+        }
+        return cls(manifest, runtimes, second_look)
 
     @property
     def version(self) -> str:
         """The model version that verdicts carry."""
-        return self._manifest.version
+        return self._manifest.version_with(self._second_look)
 
     def judge(self, pixels: Pixels) -> Judgement:
         """Judge one image.
@@ -65,33 +99,69 @@ class Ensemble:
         Raises:
             ValueError: the array is not of that shape and type.
         """
-        return combine(self._manifest, self.logits(pixels))
+        look = _Look(prepare(pixels), self._runtimes)
+        first = self._manifest.first_look
+        if first and self._second_look != "always":
+            look.by(first.stack.weights)
+            sure = label_of(probability_of(first.stack, look.logits), first.doubt)
+            if self._second_look == "never" or sure is not Label.UNCERTAIN:
+                return combine(self._manifest, look.logits)
+        look.by(self._runtimes)
+        return combine(self._manifest, look.logits)
 
     def logits(self, pixels: Pixels) -> dict[str, float]:
         """Run every member: its mean logit over its views of the image; positive speaks for AI."""
-        image = prepare(pixels)
-        # Members may share a view; it is cut once.
-        views = {view: view.serve(image) for view in {view for view, _ in self._runtimes.values()}}
-        return {
-            name: runtime.logit(views[view]) for name, (view, runtime) in self._runtimes.items()
-        }
+        look = _Look(prepare(pixels), self._runtimes)
+        look.by(self._runtimes)
+        return look.logits
+
+
+class _Look:
+    """One image, the views that were cut from it, and what members said of it so far."""
+
+    def __init__(self, image: Image.Image, runtimes: dict[str, tuple[View, Runtime]]) -> None:
+        self._image = image
+        self._runtimes = runtimes
+        self._views: dict[View, Pixels] = {}  # Members may share a view; it is cut once.
+        self.logits: dict[str, float] = {}
+
+    def by(self, names: Iterable[str]) -> None:
+        """Let members look that have not looked yet."""
+        for name in names:
+            if name not in self.logits:
+                view, runtime = self._runtimes[name]
+                if view not in self._views:
+                    self._views[view] = view.serve(self._image)
+                self.logits[name] = runtime.logit(self._views[view])
 
 
 def combine(manifest: Manifest, logits: dict[str, float]) -> Judgement:
-    """Turn the members' logits into a judgement; the one place that does."""
-    stack = manifest.stack
-    total = sum(stack.weights[name] * logit for name, logit in logits.items())
-    probability = sigmoid(total + stack.intercept)
+    """Turn members' logits into a judgement; the one place that does.
+
+    Args:
+        manifest: tells how.
+        logits: of all members, or of those of the first look.
+    """
+    first = manifest.first_look
+    rule = first if first and set(logits) == set(first.stack.weights) else manifest
+    probability = probability_of(rule.stack, logits)
     return Judgement(
-        label=label_of(probability, manifest.thresholds),
+        label=label_of(probability, rule.thresholds),
         probability=probability,
         members={
             member.name: sigmoid(
                 member.calibration.slope * logits[member.name] + member.calibration.intercept
             )
             for member in manifest.members
+            if member.name in logits
         },
     )
+
+
+def probability_of(stack: Stack, logits: Mapping[str, float]) -> float:
+    """Return the calibrated probability of AI by a stack of members."""
+    total = sum(weight * logits[name] for name, weight in stack.weights.items())
+    return sigmoid(total + stack.intercept)
 
 
 def label_of(probability: float, thresholds: Thresholds) -> Label:
@@ -108,7 +178,12 @@ def sigmoid(logit: float) -> float:
     return 0.5 * (1.0 + math.tanh(0.5 * logit))
 
 
-def _load(directory: Path, record: MemberRecord) -> tuple[View, Runtime]:
+def load_member(directory: Path, record: MemberRecord, threads: int = 1) -> tuple[View, Runtime]:
+    """Load one member, and the view that it takes.
+
+    Raises:
+        WeightsError: its file is missing, damaged, or made for another view.
+    """
     member = MEMBERS.get(record.name)
     if member is None:
         raise WeightsError(f"the manifest lists an unknown member: {record.name}")
@@ -118,12 +193,12 @@ def _load(directory: Path, record: MemberRecord) -> tuple[View, Runtime]:
         )
     path = directory / record.file
     try:
-        model = path.read_bytes()
+        model, weights = path.read_bytes(), path.with_suffix(".bin").read_bytes()
     except OSError as error:
-        raise WeightsError(f"no weights at {path}: {error.strerror}") from error
-    if hashlib.sha256(model).hexdigest() != record.sha256:
+        raise WeightsError(f"no weights at {error.filename}: {error.strerror}") from error
+    if digest(model, weights) != record.sha256:
         raise WeightsError(f"{path} is not the file that the manifest names")
-    runtime = Runtime(model)
+    runtime = Runtime(model, weights, threads=threads)
     if runtime.shape != member.view.shape:
         raise WeightsError(f"{path} takes {runtime.shape}, its view makes {member.view.shape}")
     return member.view, runtime

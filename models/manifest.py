@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from settings import SecondLook
+
 WEIGHTS = Path(__file__).parent / "weights"
 """The weights that are shipped."""
 
@@ -33,7 +35,7 @@ class Scale(_Record):
 
 
 class Reference(_Record):
-    """What Keras answered for a public photograph, so that the shipped file can be held to it."""
+    """What a member answered for a public photograph when it was exported."""
 
     image: str = Field(description="A function of skimage.data.")
     probability: float = Field(ge=0, le=1, description="sigmoid of the mean logit, uncalibrated.")
@@ -43,8 +45,8 @@ class MemberRecord(_Record):
     """One exported member."""
 
     name: str
-    file: str = Field(description="File name beside the manifest.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    file: str = Field(description="The .xml beside the manifest; its .bin has the same stem.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the .xml and the .bin after it.")
     view: str = Field(description="The name of the view it was trained on.")
     calibration: Scale = Field(description="Makes the member's own probability of its logit.")
     references: tuple[Reference, ...] = ()
@@ -76,6 +78,20 @@ class Thresholds(_Record):
         return self
 
 
+class FirstLook(_Record):
+    """How the light members judge without the strong one.
+
+    Args:
+        stack: of the light members alone.
+        thresholds: of their labels, where there is no second look.
+        doubt: they are sure below ``real`` and from ``ai`` on; between, a second look is due.
+    """
+
+    stack: Stack
+    thresholds: Thresholds
+    doubt: Thresholds
+
+
 class Manifest(_Record):
     """What ``manifest.json`` says."""
 
@@ -83,13 +99,26 @@ class Manifest(_Record):
     members: tuple[MemberRecord, ...] = Field(min_length=1)
     stack: Stack
     thresholds: Thresholds
+    first_look: FirstLook | None = Field(
+        default=None, description="Without it, every member looks at every image."
+    )
+    trained_on: tuple[str, ...] = Field(
+        default=("train",), description="The splits that the head of clip was fitted to."
+    )
 
     @model_validator(mode="after")
     def _stack_knows_the_members(self) -> Self:
         names = [member.name for member in self.members]
         if sorted(names) != sorted(self.stack.weights):
             raise ValueError("the stack weighs other members than the manifest lists")
+        if self.first_look and not set(self.first_look.stack.weights) < set(names):
+            raise ValueError("the first look is not by some of the members")
         return self
+
+    def version_with(self, second_look: SecondLook) -> str:
+        """Return the model version of verdicts given with a setting of the second look."""
+        looks_always = second_look == "always" or self.first_look is None
+        return self.version if looks_always else f"{self.version}-{second_look}"
 
     @cached_property
     def version(self) -> str:
@@ -105,9 +134,15 @@ class Manifest(_Record):
             ],
             "stack": self.stack.model_dump(),
             "thresholds": self.thresholds.model_dump(),
+            "first_look": self.first_look and self.first_look.model_dump(),
         }
-        digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-        return f"{self.released}.{digest[:8]}"
+        content = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        return f"{self.released}.{content[:8]}"
+
+
+def digest(model: bytes, weights: bytes) -> str:
+    """Return the ``sha256`` of a member's record."""
+    return hashlib.sha256(model + weights).hexdigest()
 
 
 def load_manifest(directory: Path = WEIGHTS) -> Manifest:

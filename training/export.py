@@ -1,9 +1,10 @@
 """Exports the trained members: ``python -m training.export``.
 
-Keras → LiteRT, with weights kept as 16-bit floats where that does not change the answers: half the
-size at the same speed, for XNNPACK unpacks them when it loads. Every file is held to Keras on
-validation images before it is written, and the manifest takes Keras's answers for a few public
-photographs, so that the shipped file can be held to them wherever it is.
+Keras → OpenVINO. Networks of convolutions compute in 8-bit integers if that costs no accuracy on
+``val``; the others, and those that fail, compute in floats, with weights kept in as few bits as
+leave the answers as they are. Every file in floats is held to Keras on validation images before it
+is written, and the manifest takes the exported answers for a few public photographs, so that the
+shipped file can be held to them wherever it is.
 
 The manifest written here takes the members' mean; ``training.calibrate`` does better.
 """
@@ -11,16 +12,16 @@ The manifest written here takes the members' mean; ``training.calibrate`` does b
 from __future__ import annotations
 
 import argparse
-import hashlib
+import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
+import openvino as ov
 import skimage.data
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.ensemble import sigmoid
@@ -32,103 +33,138 @@ from models.manifest import (
     Scale,
     Stack,
     Thresholds,
+    digest,
 )
 from models.members import MEMBERS, Member
 from models.runtime import Runtime
-from models.views import Pixels, prepare
+from models.views import Pixels, View, prepare
+from training import metrics
+from training.convert import quantise, serialise, shrink, to_openvino
 from training.datasets import packs
 from training.places import Places, add_arguments
-from training.train import Config, logits, read_config, serving_views
+from training.train import logits, serving_views
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "retina", "rocket")
 """Functions of skimage.data whose photographs are in the public domain and in its wheel."""
 
 PARITY_IMAGES = 200
 PARITY = 1e-3
-"""Probability by which an exported member may differ from Keras."""
+"""Probability by which a member exported in floats may differ from Keras."""
+
+ACCURACY_LOST = 0.003
+"""Balanced accuracy that computing in integers may cost."""
 
 
-def convert(model: keras.Model, shape: tuple[int, ...], *, half: bool = True) -> bytes:
-    """Convert a member to a LiteRT file.
+@dataclass(frozen=True)
+class Exported:
+    """A member as it is shipped.
 
     Args:
-        model: the member.
-        shape: of the views of one image; the batch is fixed, which lets the runtime plan ahead.
-        half: keep weights as 16-bit floats.
+        model: the ``.xml``.
+        weights: the ``.bin``.
+        parity: how it was made, and by how much it differs from Keras.
     """
-    signature = [keras.InputSpec(shape=shape, dtype="uint8", name="views")]
-    with TemporaryDirectory() as folder:
-        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if half:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        exported: bytes = converter.convert()
-    return exported
+
+    model: bytes
+    weights: bytes
+    parity: dict[str, float]
 
 
-def difference(model: keras.Model, exported: bytes, views: Pixels) -> NDArray[np.float64]:
+def difference(
+    model: keras.Model, files: tuple[bytes, bytes], views: Pixels
+) -> NDArray[np.float64]:
     """Return by how much the probabilities of Keras and of the exported member differ, per image.
 
     Args:
         model: the member in Keras.
-        exported: the same as a LiteRT file.
+        files: the same as the ``.xml`` and the ``.bin`` of an OpenVINO IR; run in 32-bit floats.
         views: shape (images, views, height, width, 3).
     """
-    runtime = Runtime(exported)
+    runtime = Runtime(*files, precision="f32")
     ours = [sigmoid(runtime.logit(image)) for image in views]
     theirs = [sigmoid(float(logit)) for logit in logits(model, views)]
     return np.abs(np.subtract(ours, theirs))
 
 
-def _convert_within_parity(model: keras.Model, views: Pixels) -> tuple[bytes, dict[str, float]]:
-    """Convert with 16-bit weights, or with 32-bit ones where 16 change the answers.
+def in_integers(network: ov.Model, images: packs.Images, view: View, ranges: Pixels) -> Exported:
+    """Quantise a member, and say what that costs.
 
-    Returns:
-        The file, and by how much its probabilities differ from Keras's on the views.
+    Args:
+        network: the member in floats.
+        images: of ``val``; the clean modern ones are judged in both ways.
+        view: the member's.
+        ranges: views of training images, from which the ranges of activations are read.
+    """
+    files = serialise(quantise(network, ranges))
+    modern = [i for i, example in enumerate(images.examples) if example.pack == "modern"]
+    examples = [images.examples[i] for i in modern]
+    ai, share = np.array([example.ai for example in examples]), packs.weights(examples)
+    views = serving_views(images, view, modern)
+
+    def right(files: tuple[bytes, bytes]) -> float:
+        runtime = Runtime(*files, precision="f32")
+        answers = np.array([sigmoid(runtime.logit(image)) for image in views])
+        return metrics.balanced_accuracy(ai, answers, share)
+
+    lost = right(serialise(network)) - right(files)
+    return Exported(*files, {"weight_bits": 8, "images": len(modern), "accuracy_lost": lost})
+
+
+def in_floats(model: keras.Model, network: ov.Model, views: Pixels) -> Exported:
+    """Convert with the smallest weights that leave a member's answers as they are.
 
     Raises:
-        ValueError: neither answers as Keras does.
+        ValueError: even 32-bit weights do not answer as Keras does.
     """
-    for half in (True, False):
-        exported = convert(model, views.shape[1:], half=half)
-        gap = difference(model, exported, views)
+    attempts = (
+        (8, serialise(shrink(network))),
+        (16, serialise(network, half=True)),
+        (32, serialise(network)),
+    )
+    for bits, files in attempts:
+        gap = difference(model, files, views)
         if gap.max() <= PARITY:
-            return exported, {
-                "weight_bits": 16 if half else 32,
-                "images": len(gap),
-                "max": float(gap.max()),
-                "mean": float(gap.mean()),
-            }
+            measured = {"max": float(gap.max()), "mean": float(gap.mean())}
+            return Exported(*files, {"weight_bits": bits, "images": len(gap), **measured})
     raise ValueError(f"{model.name} as exported differs from Keras by {gap.max():.2g}")
 
 
-def export(configs: Iterable[Config], places: Places, directory: Path) -> Manifest:
-    """Write the members' files and a manifest for them.
+def export(names: Iterable[str], places: Places, directory: Path) -> Manifest:
+    """Write members' files and a manifest for them.
 
     Raises:
+        FileNotFoundError: a member has not been trained.
         ValueError: a member's file does not answer as Keras does.
     """
     images = packs.load("val", places.data, places.cache)
-    some = np.linspace(0, len(images) - 1, PARITY_IMAGES, dtype=int).tolist()
-    records, files = [], {}
-    for config in configs:
-        member = MEMBERS[config.member]
+    records = []
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        member = MEMBERS[name]
+        training = json.loads((places.run(name) / "training.json").read_text())
         model = member.build()
-        model.load_weights(places.run(member.name) / "final.weights.h5")
-        exported, parity = _convert_within_parity(model, serving_views(images, member.view, some))
-        file = f"{member.name}.tflite"
-        files[file] = exported
+        model.load_weights(places.run(name) / "final.weights.h5")
+        network = to_openvino(model, member.view.shape)
+        exported = in_floats(model, network, serving_views(images, member.view, _some(images)))
+        if training["integers"]:
+            seen = packs.load("train", places.data, places.cache)
+            integers = in_integers(
+                network, images, member.view, serving_views(seen, member.view, _some(seen))
+            )
+            if integers.parity["accuracy_lost"] <= ACCURACY_LOST:
+                exported = integers
+        (directory / f"{name}.xml").write_bytes(exported.model)
+        (directory / f"{name}.bin").write_bytes(exported.weights)
         records.append(
             MemberRecord(
-                name=member.name,
-                file=file,
-                sha256=hashlib.sha256(exported).hexdigest(),
+                name=name,
+                file=f"{name}.xml",
+                sha256=digest(exported.model, exported.weights),
                 view=member.view.name,
                 calibration=Scale(slope=1, intercept=0),
-                references=_references(member, model),
-                parity=parity,
-                training=config.model_dump(),
+                references=_references(member, exported),
+                parity=exported.parity,
+                training=training,
             )
         )
     manifest = Manifest(
@@ -136,12 +172,19 @@ def export(configs: Iterable[Config], places: Places, directory: Path) -> Manife
         members=tuple(records),
         stack=Stack(weights={record.name: 1 / len(records) for record in records}, intercept=0),
         thresholds=Thresholds(real=0.2, ai=0.8),
+        trained_on=next(
+            (tuple(each.training["splits"]) for each in records if "splits" in each.training),
+            ("train",),
+        ),
     )
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, exported in files.items():
-        (directory / name).write_bytes(exported)
     write(manifest, directory)
     return manifest
+
+
+def _some(images: packs.Images) -> list[int]:
+    """Choose images spread evenly over a split."""
+    places: list[int] = np.linspace(0, len(images) - 1, PARITY_IMAGES, dtype=int).tolist()
+    return places
 
 
 def write(manifest: Manifest, directory: Path) -> None:
@@ -149,25 +192,25 @@ def write(manifest: Manifest, directory: Path) -> None:
     (directory / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
 
 
-def _references(member: Member, model: keras.Model) -> tuple[Reference, ...]:
-    views = np.stack(
-        [member.view.serve(prepare(getattr(skimage.data, name)())) for name in PHOTOGRAPHS]
-    )
+def _references(member: Member, exported: Exported) -> tuple[Reference, ...]:
+    """Record what the exported member answers, in 32-bit floats, which are alike everywhere."""
+    runtime = Runtime(exported.model, exported.weights, precision="f32")
+    views = {
+        name: member.view.serve(prepare(getattr(skimage.data, name)())) for name in PHOTOGRAPHS
+    }
     return tuple(
-        Reference(image=name, probability=sigmoid(float(logit)))
-        for name, logit in zip(PHOTOGRAPHS, logits(model, views), strict=True)
+        Reference(image=name, probability=sigmoid(runtime.logit(view)))
+        for name, view in views.items()
     )
 
 
 def main() -> None:
     """Read the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--configs", type=Path, default=Path("training/configs"))
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder to write to")
     add_arguments(parser)
     arguments = parser.parse_args()
-    configs = [read_config(path) for path in sorted(arguments.configs.glob("*.toml"))]
-    print(f"model version {export(configs, Places.of(arguments), arguments.weights).version}")
+    print(f"model version {export(MEMBERS, Places.of(arguments), arguments.weights).version}")
 
 
 if __name__ == "__main__":

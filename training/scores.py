@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from models.ensemble import Ensemble
+from models.ensemble import load_member
 from models.manifest import load_manifest
-from models.views import Pixels
+from models.views import Pixels, prepare
 from training.augment import recompress
 from training.datasets import packs
 from training.places import Places
@@ -65,7 +65,9 @@ def degrade(pixels: Pixels, tier: Tier | None) -> Pixels:
 
 
 def score(split: packs.Split, tier: str, places: Places, weights: Path) -> Scores:
-    """Judge every image of a split with the exported members; kept for the next time.
+    """Judge a split with the exported members; each one's answers are kept for the next time.
+
+    Of sources with very many images some are left out, see ``packs.at_most``.
 
     Args:
         split: which images.
@@ -74,18 +76,17 @@ def score(split: packs.Split, tier: str, places: Places, weights: Path) -> Score
         weights: the folder of the exported members.
     """
     images = packs.load(split, places.data, places.cache)
-    members = load_manifest(weights).members
-    made_by = "".join(member.sha256 + member.view for member in members)
-    digest = hashlib.sha256(made_by.encode()).hexdigest()[:8]
-    kept = places.runs / "scores" / f"{digest}-{split}-{tier}.npz"
-    if not kept.exists():
-        ensemble = Ensemble.load(weights)
-        answers = [
-            ensemble.logits(degrade(images.pixels(index), TIERS[tier]))
-            for index in track(range(len(images)), description=f"judging {split}, {tier}")
-        ]
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        columns = {name: np.array([answer[name] for answer in answers]) for name in answers[0]}
-        np.savez(kept, **columns)  # type: ignore[arg-type]  # Its stub forgets the arrays by name.
-    with np.load(kept) as columns:
-        return Scores(list(images.examples), {name: columns[name] for name in columns.files})
+    chosen = packs.at_most(images.examples)
+    kept = places.runs / "scores"
+    kept.mkdir(parents=True, exist_ok=True)
+    logits = {}
+    for record in load_manifest(weights).members:
+        file = kept / f"{record.name}-{record.sha256[:8]}-{split}-{tier}.npy"
+        if not file.exists():
+            view, runtime = load_member(weights, record, threads=os.cpu_count() or 1)
+            judging = track(chosen, description=f"{record.name} judges {split}, {tier}")
+            degraded = (degrade(images.pixels(index), TIERS[tier]) for index in judging)
+            answers = [runtime.logit(view.serve(prepare(pixels))) for pixels in degraded]
+            np.save(file, np.array(answers))
+        logits[record.name] = np.load(file)
+    return Scores([images.examples[index] for index in chosen], logits)

@@ -25,6 +25,8 @@ from training.augment import augment
 from training.datasets import packs
 from training.imagenet import load_imagenet
 from training.places import Places, add_arguments
+from training.teacher import HINTS, Teacher
+from training.teacher import read as read_teacher
 
 
 class Config(BaseModel):
@@ -44,6 +46,9 @@ class Config(BaseModel):
     imagenet: bool = Field(default=False, description="Begin with weights from ImageNet.")
     frozen_blocks: int = Field(default=0, description="First blocks that stay as they are.")
     corpora: dict[str, float] = {"photo": 1.0, "art": 1.0}
+    integers: bool = Field(default=True, description="Serve in 8-bit integers, if they pass.")
+    distilled: bool = Field(default=False, description="CLIP teaches; needs training.probe.")
+    hint_weight: float = Field(default=0.1, ge=0, description="Of the hints in the loss.")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -57,27 +62,48 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     A batch depends on seed, epoch and index alone, so a resumed run sees what it would have seen.
     """
 
-    def __init__(self, images: packs.Images, view: View, config: Config, epoch: int) -> None:
+    def __init__(
+        self,
+        images: packs.Images,
+        view: View,
+        config: Config,
+        epoch: int,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__(workers=1)
-        self._images, self._view, self._config, self._epoch = images, view, config, epoch
-        weights = packs.weights(images.examples, config.corpora)
-        self._labels = images.labels()
-        sides = (self._labels == 1, self._labels == 0)
-        self._chances = [np.where(side, weights, 0) / weights[side].sum() for side in sides]
+        self._view, self._config, self._epoch = view, config, epoch
+        self._images, self._teacher = images, teacher
+        labels = images.labels()
+        if teacher is None:
+            self._indices = list(range(len(images)))
+            self._targets = labels
+        else:
+            # Only images that the teacher has seen; the targets are in the order of its lessons.
+            place = {example.name: index for index, example in enumerate(images.examples)}
+            self._indices = [place[name] for name in teacher.names]
+            self._targets = (labels[self._indices] + teacher.opinions) / np.float32(2)
+        weights = packs.weights([images.examples[i] for i in self._indices], config.corpora)
+        ai = labels[self._indices] == 1
+        self._chances = [np.where(side, weights, 0) / weights[side].sum() for side in (ai, ~ai)]
 
     def __len__(self) -> int:
         return self._config.steps_per_epoch
 
-    def __getitem__(self, index: int) -> tuple[Pixels, NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[Pixels, dict[str, NDArray[np.float32]]]:
         rng = np.random.default_rng([self._config.seed, self._epoch, index])
         half = self._config.batch // 2
         chosen = np.concatenate(
-            [rng.choice(len(self._images), half, p=chances) for chances in self._chances]
+            [rng.choice(len(self._indices), half, p=chances) for chances in self._chances]
         )
+        images = self._images
         views = [
-            self._view.sample(prepare(augment(self._images.pixels(i), rng)), rng) for i in chosen
+            self._view.sample(prepare(augment(images.pixels(self._indices[i]), rng)), rng)
+            for i in chosen
         ]
-        return np.stack(views), self._labels[chosen, None]
+        targets = {"logit": self._targets[chosen, None]}
+        if self._teacher is not None:
+            targets["hint"] = self._teacher.hints[chosen]
+        return np.stack(views), targets
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch's images."""
@@ -97,7 +123,7 @@ class Validation(callbacks.Callback):  # type: ignore[misc]
         """Judge the validation images with the averaged weights, then go back to the raw ones."""
         raw = self.model.get_weights()
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        judged = list(zip(self._examples, logits(self.model, self._views), strict=True))
+        judged = list(zip(self._examples, logits(member_of(self.model), self._views), strict=True))
         self.model.set_weights(raw)
         for corpus in ("photo", "art"):
             examples = [example for example, _ in judged if example.corpus == corpus]
@@ -124,11 +150,27 @@ def logits(model: keras.Model, views: Pixels) -> NDArray[np.float32]:
 
 
 def build(config: Config) -> keras.Model:
-    """Build the member as its configuration begins it."""
-    model = MEMBERS[config.member].build()
+    """Build the member as its configuration begins it, ready to be fitted to ``Batches``.
+
+    Returns:
+        A model of one output, ``logit``; with a teacher of another one too, ``hint``, which shares
+        every layer but the last with it.
+    """
+    member = MEMBERS[config.member].build()
     if config.imagenet:
-        load_imagenet(model)
-        _freeze(model, config.frozen_blocks)
+        load_imagenet(member)
+        _freeze(member, config.frozen_blocks)
+    outputs = {"logit": member.output}
+    losses: dict[str, keras.losses.Loss] = {
+        "logit": keras.losses.BinaryCrossentropy(
+            from_logits=True, label_smoothing=config.label_smoothing
+        )
+    }
+    if config.distilled:
+        hint = keras.layers.Dense(HINTS, name="hint")
+        outputs["hint"] = hint(member.get_layer("logit").input)
+        losses["hint"] = keras.losses.MeanSquaredError()
+    model = keras.Model(member.input, outputs, name=member.name)
     total = config.epochs * config.steps_per_epoch
     warmup = total // 20
     rate = keras.optimizers.schedules.CosineDecay(
@@ -144,19 +186,26 @@ def build(config: Config) -> keras.Model:
             use_ema=True,
             ema_momentum=config.ema_momentum,
         ),
-        loss=keras.losses.BinaryCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing
-        ),
-        metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
+        loss=losses,
+        loss_weights={name: config.hint_weight if name == "hint" else 1.0 for name in losses},
         jit_compile=False,
     )
     return model
 
 
+def member_of(model: keras.Model) -> keras.Model:
+    """Return the member inside a model of ``build``; both share their weights."""
+    return keras.Model(model.input, model.get_layer("logit").output, name=model.name)
+
+
 def train(config: Config, places: Places) -> None:
-    """Train the member, or go on with it; leaves ``final.weights.h5`` and ``log.csv``."""
+    """Train the member, or go on with it.
+
+    Leaves ``final.weights.h5``, ``training.json`` and ``log.csv``.
+    """
     run = places.run(config.member)
     run.mkdir(parents=True, exist_ok=True)
+    (run / "training.json").write_text(config.model_dump_json())
     view = MEMBERS[config.member].view
     images = packs.load("train", places.data, places.cache)
     validation = Validation(packs.load("val", places.data, places.cache), view)
@@ -166,15 +215,16 @@ def train(config: Config, places: Places) -> None:
     # The logger comes after the validation, whose figures it writes.
     checkpoint = Checkpoint(run)
     epoch = checkpoint.restore(model)
+    teacher = read_teacher(places) if config.distilled else None
     model.fit(
-        Batches(images, view, config, epoch),
+        Batches(images, view, config, epoch, teacher),
         epochs=config.epochs,
         initial_epoch=epoch,
         callbacks=[validation, callbacks.CSVLogger(str(run / "log.csv"), append=True), checkpoint],
         verbose=1 if sys.stdout.isatty() else 2,
     )
     # Keras leaves the averaged weights in the model at the end of fit().
-    model.save_weights(run / "final.weights.h5")
+    member_of(model).save_weights(run / "final.weights.h5")
 
 
 class Checkpoint(callbacks.Callback):  # type: ignore[misc]

@@ -32,7 +32,7 @@ def make_worker(settings: Settings) -> Celery:
     Nothing here loads a model: the parent process only forks, and every child loads its own.
     """
     celery = make_celery(settings)
-    store = Store.open(settings, load_manifest().version)
+    store = Store.open(settings, load_manifest().version_with(settings.second_look))
     name = worker_name()
     of_this_process: list[BatchJudge] = []
 
@@ -66,7 +66,7 @@ def make_worker(settings: Settings) -> Celery:
 
 def make_judge(settings: Settings, celery: Celery) -> BatchJudge:
     """Load what one worker process needs."""
-    ensemble = Ensemble.load()
+    ensemble = Ensemble.load(second_look=settings.second_look)
     return BatchJudge(
         store=Store.open(settings, ensemble.version),
         fetcher=Fetcher(settings.fetch_allow_nets),

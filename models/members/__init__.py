@@ -45,5 +45,6 @@ MEMBERS: dict[str, Member] = {
             "efficientnet", WHOLE, "EfficientNet-Lite0 on the whole image, for the web at large"
         ),
         Member("efficientnet_art", WHOLE, "the same body, trained for drawings and paintings"),
+        Member("clip", WHOLE, "CLIP's image tower to block 8, with a head on three depths"),
     )
 }

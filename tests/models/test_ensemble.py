@@ -31,7 +31,7 @@ from tests.pictures import PHOTOGRAPHS, photograph
 def member(name: str, slope: float = 1.0) -> MemberRecord:
     return MemberRecord(
         name=name,
-        file=f"{name}.tflite",
+        file=f"{name}.xml",
         sha256="0" * 64,
         view="any",
         calibration=Scale(slope=slope, intercept=0.5),
@@ -119,7 +119,7 @@ def test_the_ensemble_has_the_version_of_its_manifest(ensemble: Ensemble) -> Non
 
 
 def test_a_damaged_file_of_weights_is_refused(copied: Path) -> None:
-    file = copied / "cnn.tflite"
+    file = copied / "cnn.xml"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
 
     with pytest.raises(WeightsError, match="not the file that the manifest names"):
@@ -127,7 +127,7 @@ def test_a_damaged_file_of_weights_is_refused(copied: Path) -> None:
 
 
 def test_a_missing_file_of_weights_is_said_plainly(copied: Path) -> None:
-    (copied / "cnn.tflite").unlink()
+    (copied / "cnn.xml").unlink()
 
     with pytest.raises(WeightsError, match="no weights at"):
         Ensemble.load(copied)

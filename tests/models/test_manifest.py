@@ -18,7 +18,7 @@ Change = dict[str, Any]
 def record(**changes: Any) -> dict[str, Any]:
     member = {
         "name": "cnn",
-        "file": "cnn.tflite",
+        "file": "cnn.xml",
         "sha256": "0" * 64,
         "view": "crops",
         "calibration": {"slope": 1.0, "intercept": 0.0},
@@ -92,7 +92,7 @@ def test_a_missing_manifest_is_said_plainly(tmp_path: Path) -> None:
 def test_reading_the_version_loads_no_runtime() -> None:
     script = (
         "import sys, models.manifest as m; m.load_manifest().version;"
-        "heavy = {'numpy', 'PIL', 'ai_edge_litert', 'keras', 'tensorflow'} & set(sys.modules);"
+        "heavy = {'numpy', 'PIL', 'openvino', 'keras', 'tensorflow'} & set(sys.modules);"
         "sys.exit(f'loads {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -36,15 +36,18 @@ def test_a_member_takes_its_view_and_answers_one_logit_per_view(member: Member) 
 
 @EVERY_MEMBER
 def test_a_member_is_small_enough_for_one_core(member: Member) -> None:
-    assert member.build().count_params() < 4_000_000
+    largest = 60_000_000 if member.name == "clip" else 4_000_000
+    assert member.build().count_params() < largest
 
 
 @EVERY_MEMBER
 def test_a_member_normalises_inside_its_graph(member: Member) -> None:
     normalise = member.build().get_layer("normalise")
-    extremes = np.asarray(normalise(np.array([0, 255], np.uint8)))
+    black, white = np.asarray(normalise(np.array([[0] * 3, [255] * 3], np.uint8)))
 
-    assert extremes == pytest.approx([-1, 1], abs=0.01)
+    # About one deviation of ImageNet's halves, or CLIP's own mean and deviation.
+    assert ((black > -2) & (black < -0.9)).all()
+    assert ((white > 0.9) & (white < 2.2)).all()
 
 
 @EVERY_MEMBER

@@ -88,7 +88,7 @@ from models.ensemble import Ensemble
 from models.manifest import WeightsError
 
 def load():
-    raise WeightsError("cnn.tflite is damaged")
+    raise WeightsError("cnn.xml is damaged")
 
 Ensemble.load = load
 cli.main()
@@ -103,7 +103,7 @@ def test_a_worker_whose_weights_cannot_be_loaded_ends_and_says_why(settings: Set
         text=True,
         timeout=60,
     )
-    assert "cnn.tflite is damaged" in ended.stderr
+    assert "cnn.xml is damaged" in ended.stderr
 
 
 def test_a_worker_told_to_stop_finishes_what_it_runs(

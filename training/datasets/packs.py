@@ -121,6 +121,22 @@ def weights(
     return shares
 
 
+def at_most(examples: Sequence[Example], most: int = 48) -> list[int]:
+    """Return the places of at most ``most`` images of each source and label, spread evenly.
+
+    Sources weigh the same, so the fiftieth image of one adds time and little else.
+    """
+    places: dict[tuple[str, bool], list[int]] = {}
+    for place, example in enumerate(examples):
+        places.setdefault((example.source, example.ai), []).append(place)
+    chosen = [
+        group[step * len(group) // min(most, len(group))]
+        for group in places.values()
+        for step in range(min(most, len(group)))
+    ]
+    return sorted(chosen)
+
+
 def _decode(split: Split, data: Path, pixels: Path, index: Path) -> None:
     """Write the pixels of a split, then its index: an interrupted run leaves no index."""
     rows: list[dict[str, Any]] = []
