@@ -66,6 +66,7 @@ test("a code that a newer server adds has words too", () => {
 
 test("members and evidence of unknown kinds are called by their own names", () => {
   expect(words.memberName("efficientnet")).toBe("EfficientNet");
+  expect(words.memberName("clip")).toBe("CLIP");
   expect(words.memberName("vit")).toBe("vit");
   const evidence = { kind: "watermark", says: "ai", detail: "", trusted: false };
   expect(words.evidenceSource(evidence)).toBe("watermark, not vouched for by a trusted signature");

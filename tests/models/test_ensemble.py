@@ -14,6 +14,7 @@ import pytest
 from models.ensemble import Ensemble, combine, label_of, sigmoid
 from models.manifest import (
     WEIGHTS,
+    FirstLook,
     Manifest,
     MemberRecord,
     Scale,
@@ -23,8 +24,10 @@ from models.manifest import (
     load_manifest,
 )
 from models.members import MEMBERS
+from models.runtime import Runtime
 from models.verdict import Label
-from models.views import Pixels
+from models.views import WHOLE, Pixels, View
+from settings import SecondLook
 from tests.pictures import PHOTOGRAPHS, photograph
 
 
@@ -38,6 +41,7 @@ def member(name: str, slope: float = 1.0) -> MemberRecord:
     )
 
 
+LIGHT = {"cnn", "efficientnet", "efficientnet_art"}
 MANIFEST = Manifest(
     released="2026-01-31",
     members=(member("a"), member("b", slope=2.0)),
@@ -80,6 +84,67 @@ def test_logits_are_weighed_and_each_member_keeps_a_probability_of_its_own() -> 
 )
 def test_the_thresholds_belong_to_the_label_above_them(probability: float, label: Label) -> None:
     assert label_of(probability, MANIFEST.thresholds) is label
+
+
+class Opinion(Runtime):
+    """A runtime that always says the same, and counts how often it was asked."""
+
+    def __init__(self, logit: float) -> None:
+        self.asked = 0
+        self._logit = logit
+
+    def logit(self, views: Pixels) -> float:  # noqa: ARG002
+        self.asked += 1
+        return self._logit
+
+
+TWO_LOOKS = MANIFEST.model_copy(
+    update={
+        "first_look": FirstLook(
+            stack=Stack(weights={"a": 1.0}, intercept=0.0),
+            thresholds=Thresholds(real=0.3, ai=0.7),
+            doubt=Thresholds(real=0.1, ai=0.9),
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("second_look", "first_opinion", "asked_again", "label"),
+    [
+        ("auto", 3.0, 0, Label.AI),
+        ("auto", -3.0, 0, Label.REAL),
+        ("auto", 1.5, 1, Label.UNCERTAIN),
+        ("never", 1.5, 0, Label.AI),
+        ("never", 0.0, 0, Label.UNCERTAIN),
+        ("always", 3.0, 1, Label.UNCERTAIN),
+    ],
+)
+def test_the_strong_member_looks_when_it_is_told_to(
+    second_look: SecondLook, first_opinion: float, asked_again: int, label: Label
+) -> None:
+    light, strong = Opinion(first_opinion), Opinion(0.5)
+    members: dict[str, tuple[View, Runtime]] = {"a": (WHOLE, light), "b": (WHOLE, strong)}
+    judgement = Ensemble(TWO_LOOKS, members, second_look).judge(np.asarray(photograph()))
+
+    assert (light.asked, strong.asked) == (1, asked_again)
+    assert set(judgement.members) == ({"a", "b"} if asked_again else {"a"})
+    assert judgement.label is label
+
+
+def test_verdicts_of_another_second_look_have_another_version() -> None:
+    versions = {TWO_LOOKS.version_with(look) for look in ("auto", "always", "never")}
+
+    assert len(versions) == 3
+    assert MANIFEST.version_with("auto") == MANIFEST.version
+
+
+def test_members_that_never_look_are_not_loaded(copied: Path) -> None:
+    (copied / "clip.bin").unlink()
+
+    assert set(Ensemble.load(copied, "never").logits(np.asarray(photograph()))) == LIGHT
+    with pytest.raises(WeightsError, match="no weights at"):
+        Ensemble.load(copied, "auto")
 
 
 @pytest.mark.parametrize("logit", [-1e9, -1000.0, 0.0, 1000.0, 1e9])
