@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import openvino as ov
-from openvino.passes import ConstantFolding, Manager
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,10 +41,6 @@ class Runtime:
             network = _core().read_model(model, weights)
         except RuntimeError as error:
             raise ValueError("the bytes are not an OpenVINO model") from error
-        # Matrices are kept in 8 bits; unpacked now, not at every image.
-        unpack = Manager()
-        unpack.register_pass(ConstantFolding())
-        unpack.run_passes(network)
         compiled = _core().compile_model(
             network,
             "CPU",
@@ -53,6 +48,10 @@ class Runtime:
                 "INFERENCE_PRECISION_HINT": precision or fastest_precision(),
                 "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": 1,
+                # Matrices kept in 8 bits are unpacked as they are used. To unpack them all at the
+                # start saves a fifth of the time, and costs each process twice the memory. To
+                # round activations as well, as is the default with such matrices, saves nothing.
+                "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
             },
         )
         self._request = compiled.create_infer_request()
