@@ -25,7 +25,8 @@ quality 60 at two thirds of their size.
 DIFFERENCE = 6.0
 """Mean difference of the thumbnails, of 255, that copies stay below.
 
-In the same measurement it was 4.5 at most; images that only share a hash differ by more than 8.
+In the same measurement it was 4.5 at most; the one pair of different images whose hashes were as
+close differed by more than 8.
 """
 
 _BITS = 64
