@@ -42,8 +42,8 @@ class DecodedImage:
 
     Attributes:
         pixels: uint8 array of shape (height, width, 3), upright, sRGB, C-contiguous.
-        width: pixels, 64 to 16,384, after the EXIF orientation was applied.
-        height: pixels, 64 to 16,384, after the EXIF orientation was applied.
+        width: pixels, ``min_side`` to 16,384, after the EXIF orientation was applied.
+        height: pixels, ``min_side`` to 16,384, after the EXIF orientation was applied.
         format: jpeg, png, webp, gif, avif, bmp or tiff.
         frames: number of frames in the file; ``pixels`` is the first.
     """
@@ -98,11 +98,13 @@ def sniff(data: bytes) -> str:
     raise ImageError(ErrorCode.NOT_AN_IMAGE, "The file is not an image.")
 
 
-def decode(data: bytes) -> DecodedImage:
+def decode(data: bytes, min_side: int = MIN_SIDE) -> DecodedImage:
     """Decode the first frame of an image file.
 
     Args:
         data: the whole file.
+        min_side: pixels a side below which an image is refused; less than ``MIN_SIDE`` only where
+            nothing is judged, as in reading a dataset of 32 px.
 
     Raises:
         ImageError: not_an_image, unsupported_format, too_small, too_many_pixels or corrupt_image.
@@ -111,7 +113,7 @@ def decode(data: bytes) -> DecodedImage:
     try:
         container = take_apart(data, name)
         with Image.open(io.BytesIO(container.pixels), formats=[name.upper()]) as image:
-            _check_size(*image.size, container.passes)
+            _check_size(*image.size, container.passes, min_side)
             _check_coding(image)
             image.load()
             pixels = _orient(_srgb_pixels(image), _orientation(image, container.exif))
@@ -125,16 +127,16 @@ def decode(data: bytes) -> DecodedImage:
     return DecodedImage(pixels, width, height, name, container.frames)
 
 
-def _check_size(width: int, height: int, passes: int) -> None:
+def _check_size(width: int, height: int, passes: int, min_side: int) -> None:
     """Refuse what is too small to judge, or too much work to decode."""
     if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
         raise _too_many_pixels()
     if width * height * passes > _MAX_PIXEL_VISITS:
         raise ImageError(ErrorCode.TOO_MANY_PIXELS, "The image has too many progressive scans.")
-    if width < MIN_SIDE or height < MIN_SIDE:
+    if width < min_side or height < min_side:
         raise ImageError(
             ErrorCode.TOO_SMALL,
-            f"The image is {width} × {height} pixels; {MIN_SIDE} a side are needed.",
+            f"The image is {width} × {height} pixels; {min_side} a side are needed.",
         )
 
 

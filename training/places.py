@@ -12,7 +12,7 @@ class Places:
     """The folders of a training.
 
     Args:
-        data: holds the CSVs and tars of the packs; read only.
+        data: holds the CSVs and tars of the packs; or a manifest of one's own. Read only.
         runs: takes the decoded pixels, checkpoints and logs; may be deleted.
     """
 
@@ -37,6 +37,9 @@ class Places:
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options for them."""
     parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data"), help="folder of the packs"
+        "--data",
+        type=Path,
+        default=Path("../shared/data"),
+        help="folder of the packs, or a manifest",
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for what is made")

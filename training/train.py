@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 from models.members import MEMBERS
 from models.views import Pixels, View, prepare
 from training.augment import augment
-from training.datasets import packs
+from training.datasets import manifest, packs
 from training.imagenet import load_imagenet
 from training.places import Places, add_arguments
 from training.teacher import HINTS, Teacher
@@ -111,11 +111,15 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 class Validation(callbacks.Callback):  # type: ignore[misc]
-    """Adds ``val_auc`` of each corpus of the modern set to the log, measured on the average."""
+    """Adds ``val_auc`` of each corpus to the log, measured on the average.
+
+    Of the packs, the modern one is judged alone; a manifest is judged whole.
+    """
 
     def __init__(self, images: packs.Images, view: View) -> None:
         super().__init__()
         modern = [i for i, example in enumerate(images.examples) if example.pack == "modern"]
+        modern = modern or list(range(len(images)))
         self._examples = [images.examples[i] for i in modern]
         self._views = serving_views(images, view, modern)
 
@@ -125,7 +129,7 @@ class Validation(callbacks.Callback):  # type: ignore[misc]
         self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         judged = list(zip(self._examples, logits(member_of(self.model), self._views), strict=True))
         self.model.set_weights(raw)
-        for corpus in ("photo", "art"):
+        for corpus in sorted({example.corpus for example in self._examples}):
             examples = [example for example, _ in judged if example.corpus == corpus]
             auc = roc_auc_score(
                 [example.ai for example in examples],
@@ -207,8 +211,9 @@ def train(config: Config, places: Places) -> None:
     run.mkdir(parents=True, exist_ok=True)
     (run / "training.json").write_text(config.model_dump_json())
     view = MEMBERS[config.member].view
-    images = packs.load("train", places.data, places.cache)
-    validation = Validation(packs.load("val", places.data, places.cache), view)
+    load = manifest.load if places.data.is_file() else packs.load
+    images = load("train", places.data, places.cache)
+    validation = Validation(load("val", places.data, places.cache), view)
 
     keras.utils.set_random_seed(config.seed)
     model = build(config)

@@ -303,6 +303,12 @@ def test_a_side_under_64_pixels_is_too_small(kind: str, size: tuple[int, int]) -
     assert refused.value.code == ErrorCode.TOO_SMALL
 
 
+def test_a_dataset_may_allow_smaller_sides_and_no_others() -> None:
+    assert decode(encoded(picture(32, 40)), min_side=32).width == 32
+    with pytest.raises(ImageError, match="32 a side are needed"):
+        decode(encoded(picture(31, 40)), min_side=32)
+
+
 def test_a_gif_is_as_large_as_its_screen() -> None:
     assert decode(gif_bytes(100, 80)).width == 100
 

@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ import pytest
 
 from models.manifest import load_manifest
 from models.members import MEMBERS
+from tests.pictures import drawing
+from tests.training.files import put
 from training.calibrate import calibrate
 from training.datasets import packs
+from training.datasets.manifest import Row, write_csv
 from training.evaluate import evaluate
 from training.export import export
 from training.places import Places
@@ -99,6 +103,19 @@ def test_the_road_leads_from_images_to_a_report(places: Places, tmp_path: Path) 
     assert manifest.version in (folder / "report.md").read_text()
     assert len((folder / "sources-val.csv").read_text().splitlines()) == 9
     assert {path.name for path in folder.iterdir()} >= {"training-cnn.csv", "reliability.png"}
+
+
+def test_a_manifest_of_one_s_own_can_be_trained_on(tmp_path: Path) -> None:
+    rows = [
+        Row(put(tmp_path / f"{i}.png", drawing(i)), label, split, f"{split}-{label}", "art")
+        for i, (split, label) in enumerate(product(("train", "val"), ("ai", "real")))
+    ]
+    write_csv(tmp_path / "manifest.csv", rows)
+    places = Places(tmp_path / "manifest.csv", tmp_path / "runs")
+    train(CONFIG.model_copy(update={"epochs": 1}), places)
+
+    assert [set(row) >= {"val_auc_art"} for row in logged(places)] == [True]
+    assert (places.run("cnn") / "final.weights.h5").exists()
 
 
 def test_the_report_refuses_figures_of_other_weights(places: Places, tmp_path: Path) -> None:

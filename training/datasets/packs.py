@@ -10,7 +10,7 @@ import csv
 import json
 import tarfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -84,10 +84,21 @@ def load(split: Split, data: Path, cache: Path) -> Images:
         data: the folder with the CSVs and tars.
         cache: where decoded pixels are kept; remove it when the data changes.
     """
-    pixels, index = cache / f"{split}.rgb", cache / f"{split}.json"
+    return keep(cache, split, lambda: _decoded(split, data))
+
+
+def keep(cache: Path, name: str, decoded: Callable[[], Iterable[tuple[Example, Pixels]]]) -> Images:
+    """Open images that were kept, keeping them first if they are not.
+
+    Args:
+        cache: the folder of what is kept.
+        name: of these images in it.
+        decoded: gives them, one by one; called only when they are not kept yet.
+    """
+    pixels, index = cache / f"{name}.rgb", cache / f"{name}.json"
     if not index.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        _decode(split, data, pixels, index)
+        _write(decoded(), pixels, index)
     rows = json.loads(index.read_text())
     return Images(
         examples=[Example(**row["example"]) for row in rows],
@@ -137,23 +148,28 @@ def at_most(examples: Sequence[Example], most: int = 48) -> list[int]:
     return sorted(chosen)
 
 
-def _decode(split: Split, data: Path, pixels: Path, index: Path) -> None:
-    """Write the pixels of a split, then its index: an interrupted run leaves no index."""
+def _write(decoded: Iterable[tuple[Example, Pixels]], pixels: Path, index: Path) -> None:
+    """Write the pixels, then their index: an interrupted run leaves no index."""
     rows: list[dict[str, Any]] = []
     offset = 0
     with pixels.open("wb") as out:
-        for pack, pattern in PACKS.items():
-            with (data / f"{pack}.csv").open(newline="") as file:
-                known = {row["name"]: row for row in csv.DictReader(file) if row["split"] == split}
-            with tarfile.open(data / pattern.format(split)) as tar:
-                title = f"decoding {pack}, {split}"
-                for entry in track(tar, description=title, total=len(known)):
-                    image = decode(cast("Any", tar.extractfile(entry)).read()).pixels
-                    example = _example(pack, known[entry.name])
-                    rows.append({"example": asdict(example), "layout": [offset, *image.shape[:2]]})
-                    out.write(np.ascontiguousarray(image).data)
-                    offset += image.size
+        for example, image in decoded:
+            rows.append({"example": asdict(example), "layout": [offset, *image.shape[:2]]})
+            out.write(np.ascontiguousarray(image).data)
+            offset += image.size
     index.write_text(json.dumps(rows))
+
+
+def _decoded(split: Split, data: Path) -> Iterator[tuple[Example, Pixels]]:
+    """Decode the images of a split, pack by pack."""
+    for pack, pattern in PACKS.items():
+        with (data / f"{pack}.csv").open(newline="") as file:
+            known = {row["name"]: row for row in csv.DictReader(file) if row["split"] == split}
+        with tarfile.open(data / pattern.format(split)) as tar:
+            title = f"decoding {pack}, {split}"
+            for entry in track(tar, description=title, total=len(known)):
+                image = decode(cast("Any", tar.extractfile(entry)).read()).pixels
+                yield _example(pack, known[entry.name]), image
 
 
 def _example(pack: str, row: Mapping[str, str]) -> Example:
