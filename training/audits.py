@@ -192,6 +192,10 @@ def _predict(features: Floats, target: Floats, judged: Judged) -> Floats:
 
 
 def _explained(target: Floats, predicted: Floats, share: Floats) -> float:
-    """Return the share of the variance that a prediction explains, below 0 if it misleads."""
+    """Return the share of the variance that a prediction explains, below 0 if it misleads.
+
+    Where nothing varies there is nothing to explain: 0.
+    """
+    variance = np.average(target**2, weights=share)
     left = np.average((target - predicted) ** 2, weights=share)
-    return float(1 - left / np.average(target**2, weights=share))
+    return float(1 - left / variance) if variance else 0.0

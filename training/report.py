@@ -71,8 +71,8 @@ Each source weighs the same within its label, and both labels weigh the same. In
 intervals, from {RESAMPLES:,} resamples of whole sources, since images of one source resemble each
 other; none where a label has fewer than {ENOUGH} sources, a rough one where it has few. An ECE's
 interval leans upwards, because resampling adds noise to every bin. `val` chose, calibrated and set
-the thresholds, so it flatters; `test` is read once, afterwards. Tiers: `clean` is the image as it is
-in the packs (240 to 288 px on the short side), `web` at most 768 px and JPEG q60, `hard` at most
+the thresholds, so it flatters; `test` is read once, afterwards. Tiers: `clean` is the image as it
+is in the packs (240 to 288 px on the short side), `web` at most 768 px and JPEG q60, `hard` at most
 512 px and JPEG q40.
 
 `ai` from {limits["ai"]:.3f} on, `real` below {limits["real"]:.3f}, `uncertain` between.
