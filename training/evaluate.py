@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from models.ensemble import Ensemble
-from models.manifest import WEIGHTS, load_manifest
+from models.manifest import WEIGHTS, Manifest, load_manifest
 from models.verdict import Label
 from training import audits, metrics, plots, slices
 from training.bootstrap import Estimate, estimate
@@ -127,7 +127,7 @@ def measure(splits: list[packs.Split], places: Places, weights: Path, folder: Pa
     ensemble = Ensemble.load(weights)
     figures = {
         "version": manifest.version,
-        "trained_on": getattr(manifest, "trained_on", None),
+        "trained_on": trained_splits(manifest),
         "thresholds": manifest.thresholds.model_dump(),
         "splits": {
             split: {tier: evaluate(each) for tier, each in tiers.items()}
@@ -144,6 +144,11 @@ def measure(splits: list[packs.Split], places: Places, weights: Path, folder: Pa
         },
     }
     (folder / "metrics.json").write_text(json.dumps(_rounded(figures)) + "\n")
+
+
+def trained_splits(manifest: Manifest) -> tuple[str, ...]:
+    """Return the splits that the weights were trained on."""
+    return tuple(getattr(manifest, "trained_on", ("train",)))
 
 
 def _rounded(value: Any) -> Any:

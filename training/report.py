@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.manifest import WEIGHTS, Manifest, load_manifest
+from models.manifest import WEIGHTS, Manifest, MemberRecord, load_manifest
 from training import bars
 from training.bars import BARS, Bar
 from training.bootstrap import ENOUGH, RESAMPLES
-from training.evaluate import REPORT
+from training.evaluate import REPORT, trained_splits
 from training.judged import ENSEMBLE
 from training.places import Places, add_arguments
 from training.slices import SIZES
@@ -86,16 +86,13 @@ def _provenance(manifest: Manifest, figures: Mapping[str, Any]) -> str:
         ValueError: as ``report`` does.
     """
     measured, shipped = figures["version"], manifest.version
-    trained_on = getattr(manifest, "trained_on", None)
-    lines = [f"Model version `{measured}`."]
-    seen = figures["trained_on"]
-    if seen:
-        lines += [f"These weights were trained on {_listed(seen)}."]
-        known = [f"`{split}`" for split in figures["splits"] if split in seen]
-        if known:
-            lines += [f"**They have seen {' and '.join(known)}: read no skill from it.**"]
+    seen, trained_on = figures["trained_on"], trained_splits(manifest)
+    lines = [f"Model version `{measured}`, trained on {_listed(seen)}."]
+    known = [split for split in figures["splits"] if split in seen]
+    if known:
+        lines += [f"**These weights have seen {_listed(known)}: read no skill from it.**"]
     if measured != shipped:
-        if not trained_on:
+        if not set(seen) < set(trained_on):
             raise ValueError(f"figures of {measured}, weights {shipped}")
         lines += [
             f"After these figures were taken, the shipped weights (`{shipped}`) were trained again",
@@ -104,8 +101,8 @@ def _provenance(manifest: Manifest, figures: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", "```", COMMANDS, "```"])
 
 
-def _listed(words: str | Sequence[str]) -> str:
-    return words if isinstance(words, str) else ", ".join(f"`{word}`" for word in words)
+def _listed(splits: Sequence[str]) -> str:
+    return ", ".join(f"`{split}`" for split in splits)
 
 
 def _key(split: str, tiers: Mapping[str, Any]) -> str:
@@ -127,8 +124,8 @@ def _key(split: str, tiers: Mapping[str, Any]) -> str:
     whose = "" if split == "test" else " The bars are for `test`; `val` flatters."
     return f"""## The key figures: `{split}`, modern images
 
-{images["ai"]} AI images of {sources["ai"]} sources, {images["real"]} real ones of
-{sources["real"]}. {sum(asked)} of {len(asked)} bars are met.{whose}
+AI: {images["ai"]} images of {sources["ai"]} sources; real: {images["real"]} of {sources["real"]}.
+{sum(asked)} of {len(asked)} bars are met.{whose}
 
 {_table(("", "bar", *tiers), rows)}
 The best open extension reports a balanced accuracy of {peer} %, on images of its own.
@@ -148,13 +145,13 @@ def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str
             f"{manifest.stack.weights[member.name]:.3f}",
             member.training.get("seed", "–"),
             member.training.get("epochs", "–"),
-            member.parity.get("weight_bits", "–"),
-            f"{member.parity['max']:.1e}" if "max" in member.parity else "–",
+            f"{member.parity['weight_bits']:.0f}" if "weight_bits" in member.parity else "–",
+            _parity(member),
             _log(member.name, folder),
         )
         for member in manifest.members
     ]
-    titles = ("member", "view", "weight", "seed", "epochs", "bits", "max |Δp| to Keras", "run")
+    titles = ("member", "view", "weight", "seed", "epochs", "bits", "against Keras", "run")
     measures = ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece", "lead")
     measured = [
         (split, tier, name, *(_interval(found.get(measure, [None])) for measure in measures))
@@ -172,6 +169,14 @@ that combining helps.
 ![ROC](roc.png)
 
 {_table(titles, made)}"""
+
+
+def _parity(member: MemberRecord) -> str:
+    """Say what the export cost: in probability, or in balanced accuracy."""
+    parity = member.parity
+    if "accuracy_lost" in parity:
+        return f"accuracy {-parity['accuracy_lost']:+z.4f}"
+    return f"Δp ≤ {parity['max']:.1e}" if "max" in parity else "–"
 
 
 def _log(member: str, folder: Path) -> str:
@@ -239,7 +244,7 @@ def _slice(row: Mapping[str, str]) -> tuple[str, ...]:
 
 def _audits(audits: Mapping[str, Any]) -> str:
     same, metadata = audits["invariance"], audits["metadata"]
-    verdict = _met(same["flips"][0] <= bars.FLIPS)
+    flips, verdict = _interval(same["flips"]), _met(same["flips"][0] <= bars.FLIPS)
     variants = [
         (name, *(f"{each[key]:.3f}" for key in ("flips", "changes", "moves")))
         for name, each in same["variants"].items()
@@ -255,11 +260,11 @@ def _audits(audits: Mapping[str, Any]) -> str:
     titles = ("split", "R²", "control, 95 %", "AUC of what it predicts", "AUC for the label")
     return f"""## Shortcuts
 
-**The same image in other files.** {same["images"]} modern images of `val`, {same["judgements"]}
-judgements. From `ai` to `real` or back: {_interval(same["flips"])} (bar ≤ {bars.FLIPS}: {verdict}).
+**The same image in other files.** {same["images"]} modern images of `val`, {len(variants)} other
+files of each. From `ai` to `real` or back: {flips} (bar ≤ {bars.FLIPS}: {verdict}).
 Any other label, so also to or from `uncertain`: {_interval(same["changes"])}.
 
-{_table(("saved as", "ai ↔ real", "other label", "mean |Δp|"), variants)}
+{_table(("saved as", "ai ↔ real", "other label", "mean change of p"), variants)}
 **Metadata alone.** A model that sees the original's format, sides, area and aspect and no pixel
 predicts the ensemble's logit within each label, for modern sources that it has not seen. R² is the
 share of the variance that it explains (0 or less: nothing; bar ≤ {bars.METADATA}). The control

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.manifest import load_manifest
+from models.manifest import Manifest, MemberRecord, Scale, Stack, Thresholds
 from training.datasets.facts import Facts
 from training.datasets.packs import PACKS, Example
 from training.judged import Judged, judge
 from training.scores import Scores
+
+MANIFEST = Manifest(
+    released="2026-01-01",
+    members=tuple(
+        MemberRecord(
+            name=name,
+            file="none",
+            sha256="0" * 64,
+            view="none",
+            calibration=Scale(slope=1, intercept=0),
+        )
+        for name in ("one", "another", "third")
+    ),
+    stack=Stack(weights={"one": 1.0, "another": 1.0, "third": 1.0}, intercept=0),
+    thresholds=Thresholds(real=0.2, ai=0.8),
+)
+"""Three members that count the same."""
 
 IMAGES = 4
 """Of each source."""
@@ -34,15 +51,15 @@ def examples(sources: int) -> list[Example]:
 
 
 def judged(strength: float, sources: int = 5) -> Judged:
-    """Judge them with the shipped combination, by members whose logits are `strength` apart."""
-    manifest, known = load_manifest(), examples(sources)
+    """Judge them by members whose logits are `strength` apart, and err apart."""
+    known = examples(sources)
     rng = np.random.default_rng(0)
     sides = np.array([1.0 if example.ai else -1.0 for example in known])
     logits = {
         member.name: strength / 2 * sides + rng.normal(size=len(known))
-        for member in manifest.members
+        for member in MANIFEST.members
     }
-    return judge(manifest, Scores(known, logits))
+    return judge(MANIFEST, Scores(known, logits))
 
 
 def originals(images: Judged) -> dict[tuple[str, str], Facts]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from models.manifest import Manifest, load_manifest
-from tests.training.drawn import judged, originals
+from models.manifest import Manifest
+from tests.training.drawn import MANIFEST, judged, originals
 from training import bars, plots, slices
 from training.bars import BARS
 from training.evaluate import evaluate
@@ -22,11 +22,11 @@ NO_PLACES = Places(Path("gone"), Path("gone"))
 class Retrained(Manifest):
     """A manifest that says what its weights were trained on."""
 
-    trained_on: tuple[str, ...]  # type: ignore[assignment]
+    trained_on: tuple[str, ...]
 
 
 def retrained() -> Manifest:
-    fields = load_manifest().model_dump() | {
+    fields = MANIFEST.model_dump() | {
         "released": "2030-01-01",
         "trained_on": ("train", "val", "test"),
     }
@@ -38,12 +38,11 @@ def figures(folder: Path, strength: float, **more: object) -> dict[str, Any]:
     images = judged(strength)
     slices.write(slices.cut("clean", images, originals(images)), folder / "slices-val.csv")
     slices.write(slices.mistakes(judged(0)), folder / "mistakes-val.csv")
-    manifest = load_manifest()
     same = {"flips": 0.01, "changes": 0.05, "moves": 0.02}
     measured = {
-        "version": manifest.version,
-        "trained_on": None,
-        "thresholds": manifest.thresholds.model_dump(),
+        "version": MANIFEST.version,
+        "trained_on": ["train"],
+        "thresholds": MANIFEST.thresholds.model_dump(),
         "splits": {"val": {tier: evaluate(images) for tier in ("clean", "web", "hard")}},
         "audits": {
             "invariance": {
@@ -70,7 +69,7 @@ def row(folder: Path, title: str) -> str:
 
 
 def test_a_missed_bar_is_named_as_missed(tmp_path: Path) -> None:
-    report(load_manifest(), figures(tmp_path, strength=0), NO_PLACES, tmp_path)
+    report(MANIFEST, figures(tmp_path, strength=0), NO_PLACES, tmp_path)
 
     for title in ("AUC", "TPR at 95 % TNR", "share that is called"):
         assert row(tmp_path, title).count("**missed**") == 3
@@ -78,7 +77,7 @@ def test_a_missed_bar_is_named_as_missed(tmp_path: Path) -> None:
 
 
 def test_a_bar_that_is_met_is_named_as_met(tmp_path: Path) -> None:
-    report(load_manifest(), figures(tmp_path, strength=40), NO_PLACES, tmp_path)
+    report(MANIFEST, figures(tmp_path, strength=40), NO_PLACES, tmp_path)
 
     for title in ("AUC", "TPR at 95 % TNR", "real images called `ai`", "share that is called"):
         assert row(tmp_path, title).count(", met") == 3
@@ -86,7 +85,7 @@ def test_a_bar_that_is_met_is_named_as_met(tmp_path: Path) -> None:
 
 
 def test_the_audits_are_held_to_their_bars(tmp_path: Path) -> None:
-    report(load_manifest(), figures(tmp_path, strength=2), NO_PLACES, tmp_path)
+    report(MANIFEST, figures(tmp_path, strength=2), NO_PLACES, tmp_path)
     text = "\n".join(written(tmp_path))
 
     assert f"0.010 [0.00, 0.02] (bar ≤ {bars.FLIPS}: met)" in text
@@ -100,15 +99,16 @@ def test_what_was_not_measured_does_not_meet_its_bar() -> None:
 
 
 def test_the_report_says_which_weights_were_measured(tmp_path: Path) -> None:
-    report(load_manifest(), figures(tmp_path, strength=2), NO_PLACES, tmp_path)
+    report(MANIFEST, figures(tmp_path, strength=2), NO_PLACES, tmp_path)
 
-    assert f"Model version `{load_manifest().version}`." in written(tmp_path)
+    version = MANIFEST.version
+    assert f"Model version `{version}`, trained on `train`." in written(tmp_path)
 
 
 def test_the_report_refuses_figures_of_other_weights(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="figures of another"):
         report(
-            load_manifest(),
+            MANIFEST,
             figures(tmp_path, strength=2, version="another"),
             NO_PLACES,
             tmp_path,
@@ -119,24 +119,24 @@ def test_weights_that_were_trained_again_are_told_from_those_measured(tmp_path: 
     report(retrained(), figures(tmp_path, strength=2), NO_PLACES, tmp_path)
     text = "\n".join(written(tmp_path))
 
-    assert f"Model version `{load_manifest().version}`." in text
+    assert f"Model version `{MANIFEST.version}`, trained on `train`." in text
     assert f"the shipped weights (`{retrained().version}`) were trained again" in text
     assert "by the same recipe on `train`, `val`, `test`." in text
 
 
 def test_figures_of_a_split_that_was_trained_on_are_called_worthless(tmp_path: Path) -> None:
     report(
-        load_manifest(),
+        MANIFEST,
         figures(tmp_path, strength=2, trained_on=["train", "val"]),
         NO_PLACES,
         tmp_path,
     )
 
-    assert "**They have seen `val`: read no skill from it.**" in written(tmp_path)
+    assert "**These weights have seen `val`: read no skill from it.**" in written(tmp_path)
 
 
 def test_every_mistake_is_named_by_its_origin(tmp_path: Path) -> None:
-    report(load_manifest(), figures(tmp_path, strength=2), NO_PLACES, tmp_path)
+    report(MANIFEST, figures(tmp_path, strength=2), NO_PLACES, tmp_path)
     mistakes = [each for each in slices.mistakes(judged(0)) if each["pack"] == "modern"]
 
     for each in mistakes:
