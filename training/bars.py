@@ -54,12 +54,18 @@ def _everywhere(limit: float) -> dict[str, float]:
 BARS = (
     Bar("models", "auc", "AUC", {"clean": 0.91, "web": 0.90, "hard": 0.88}),
     Bar("models", "tpr_at_95_tnr", "TPR at 95 % TNR", _everywhere(0.70)),
-    Bar("labels", "real_called_ai", "real images called `ai`", _everywhere(0.04), most=True),
+    Bar(
+        "labels",
+        "real_called_ai",
+        "real images called `ai` (1 − TNR)",
+        _everywhere(0.04),
+        most=True,
+    ),
     Bar("labels", "selective_accuracy", "right of what is called", _everywhere(0.92)),
     Bar("labels", "coverage", "share that is called", _everywhere(0.60)),
     Bar("models", "ece", "ECE", _everywhere(0.05), most=True),
     Bar("models", "balanced_accuracy", "balanced accuracy at 0.5", {}),
-    Bar("labels", "ai_called_ai", "AI images called `ai`", {}),
+    Bar("labels", "ai_called_ai", "AI images called `ai` (TPR)", {}),
     Bar("labels", "ai_called_real", "AI images called `real`", {}),
     Bar("labels", "real_called_real", "real images called `real`", {}),
 )

@@ -79,7 +79,12 @@ def test_a_missed_bar_is_named_as_missed(tmp_path: Path) -> None:
 def test_a_bar_that_is_met_is_named_as_met(tmp_path: Path) -> None:
     report(MANIFEST, figures(tmp_path, strength=40), NO_PLACES, tmp_path)
 
-    for title in ("AUC", "TPR at 95 % TNR", "real images called `ai`", "share that is called"):
+    for title in (
+        "AUC",
+        "TPR at 95 % TNR",
+        "real images called `ai` (1 − TNR)",
+        "share that is called",
+    ):
         assert row(tmp_path, title).count(", met") == 3
         assert "missed" not in row(tmp_path, title)
 
