@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
+
+from training.places import Places, add_arguments
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -12,11 +15,20 @@ CONFIGS = Path(__file__).parent / "configs"
 def main() -> None:
     """Run every step in a process of its own; the options given here go to each of them.
 
+    First the weights that are measured, which have seen ``train`` alone. Then, by the same recipe,
+    those that are shipped: the head of ``clip`` sees every split.
+
     Raises:
         subprocess.CalledProcessError: a step failed.
     """
-    steps = [["train", "--config", str(config)] for config in sorted(CONFIGS.glob("*.toml"))]
-    steps += [["export"], ["calibrate"], ["evaluate", "--test"], ["report"]]
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    places = Places.of(parser.parse_args())
+    measured = ["--weights", str(places.runs / "measured")]
+    steps = [["probe"]]
+    steps += [["train", "--config", str(config)] for config in sorted(CONFIGS.glob("*.toml"))]
+    steps += [["export", *measured], ["calibrate", *measured], ["evaluate", "--test", *measured]]
+    steps += [["probe", "--all"], ["export"], ["calibrate"], ["report"]]
     for module, *options in steps:
         command = [sys.executable, "-m", f"training.{module}", *options, *sys.argv[1:]]
         subprocess.run(command, check=True)  # noqa: S603  # Our own modules.

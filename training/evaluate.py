@@ -1,7 +1,8 @@
 """Measures the exported members and the ensemble: ``python -m training.evaluate``.
 
 Reads ``val``; reads ``test`` only when told to (``--test``), which is for the end, once. Writes
-``metrics.json``, from which ``training.report`` makes the report.
+``metrics.json``, tables of slices and of mistakes, and the plots; ``training.report`` puts them
+into words.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.ensemble import combine
-from models.manifest import WEIGHTS, Manifest, load_manifest
+from models.ensemble import Ensemble
+from models.manifest import WEIGHTS, load_manifest
 from models.verdict import Label
-from training import metrics
-from training.datasets import packs
+from training import audits, metrics, plots, slices
+from training.bootstrap import Estimate, estimate
+from training.datasets import facts, packs
+from training.judged import ENSEMBLE, Judged, judge
 from training.places import Places, add_arguments
-from training.scores import TIERS, Floats, Scores, score
+from training.scores import TIERS, score
 
-ENSEMBLE = "ensemble"
 REPORT = Path(__file__).parent / "report"
 
 PARTS: dict[str, Callable[[packs.Example], bool]] = {
@@ -36,109 +37,113 @@ PARTS: dict[str, Callable[[packs.Example], bool]] = {
 """What is measured apart; the modern pack resembles the web of today."""
 
 
-def evaluate(manifest: Manifest, scores: Scores) -> dict[str, Any]:
+def evaluate(judged: Judged) -> dict[str, Any]:
     """Measure one split in one tier.
 
     Returns:
-        ``parts``: for each of ``PARTS`` the measures of every member and the ensemble and the
-        confusion of labels; ``sources``: for each source how its images were called.
+        For each of ``PARTS`` how many images and sources of each label it has (``images``,
+        ``sources``), every member's and the ensemble's measures (``models``), and how the labels
+        fell (``labels``). A measure is a value with its interval, see ``Estimate``.
     """
-    judged = [
-        combine(manifest, {name: float(values[i]) for name, values in scores.logits.items()})
-        for i in range(len(scores.examples))
-    ]
-    probabilities = {
-        name: np.array([judgement.members[name] for judgement in judged]) for name in scores.logits
-    }
-    probabilities[ENSEMBLE] = np.array([judgement.probability for judgement in judged])
-    labels = np.array([judgement.label for judgement in judged])
-    parts = {}
-    for part, belongs in PARTS.items():
-        inside = np.array([belongs(example) for example in scores.examples])
-        chosen = [example for example in scores.examples if belongs(example)]
-        ai, share = scores.ai[inside], packs.weights(chosen)
-        parts[part] = {
-            "images": {"ai": int(ai.sum()), "real": int((~ai).sum())},
-            "models": {
-                name: _measure(ai, values[inside], share) for name, values in probabilities.items()
-            },
-            "labels": _confusion(ai, labels[inside], share),
-        }
-    return {"parts": parts, "sources": _by_source(scores, labels, probabilities[ENSEMBLE])}
-
-
-def _measure(ai: NDArray[np.bool_], probability: Floats, share: Floats) -> dict[str, Any]:
     return {
-        "auc": metrics.auc(ai, probability, share),
-        "tpr_at_95_tnr": metrics.tpr_at_tnr(ai, probability, share),
-        "balanced_accuracy": metrics.balanced_accuracy(ai, probability, share),
-        "ece": metrics.calibration_error(ai, probability, share),
-        "reliability": metrics.reliability(ai, probability, share),
+        part: _part(judged.take(np.array([belongs(example) for example in judged.examples])))
+        for part, belongs in PARTS.items()
     }
 
 
-def _confusion(ai: NDArray[np.bool_], labels: NDArray[Any], share: Floats) -> dict[str, Any]:
+def _part(judged: Judged) -> dict[str, Any]:
+    sides = {"ai": judged.ai, "real": ~judged.ai}
+    return {
+        "images": {truth: int(side.sum()) for truth, side in sides.items()},
+        "sources": {truth: len(np.unique(judged.source[side])) for truth, side in sides.items()},
+        "models": {name: _measure(judged, name) for name in judged.probabilities},
+        "labels": _labels(judged),
+    }
+
+
+def _measure(judged: Judged, name: str) -> dict[str, Estimate]:
+    """Measure one model; ``lead`` is the ensemble's AUC less this model's, on the same images."""
+    ai, probability, shares = judged.ai, judged.probabilities[name], judged.shares
+    auc = metrics.auc(ai, probability, shares)
+    measured = {
+        "auc": auc,
+        "tpr_at_95_tnr": metrics.tpr_at_tnr(ai, probability, shares),
+        "balanced_accuracy": metrics.balanced_accuracy(ai, probability, shares),
+        "ece": metrics.calibration_error(ai, probability, shares),
+    }
+    if name != ENSEMBLE:
+        measured["lead"] = metrics.auc(ai, judged.ensemble, shares) - auc
+    return {measure: estimate(values) for measure, values in measured.items()}
+
+
+def _labels(judged: Judged) -> dict[str, Any]:
     """Count the labels of each truth, and say how far the two decided labels can be trusted."""
+    ai, labels, shares = judged.ai, judged.labels, judged.shares
     decided = labels != Label.UNCERTAIN
     right = np.where(ai, labels == Label.AI, labels == Label.REAL)
+    sides = (("ai", ai), ("real", ~ai))
+    called = {
+        f"{truth}_called_{label}": metrics.mean(labels[side] == label, shares[:, side])
+        for truth, side in sides
+        for label in (Label.AI, Label.REAL)
+    }
+    measured = {
+        "coverage": metrics.mean(decided, shares),
+        "selective_accuracy": metrics.mean(right[decided], shares[:, decided]),
+        **called,
+    }
     return {
         "counts": {
             truth: {str(label): int((side & (labels == label)).sum()) for label in Label}
-            for truth, side in (("ai", ai), ("real", ~ai))
+            for truth, side in sides
         },
-        "coverage": float(share[decided].sum() / share.sum()),
-        "selective_accuracy": (
-            float(np.average(right[decided], weights=share[decided])) if decided.any() else None
-        ),
-        "ai_called_ai": float(np.average(labels[ai] == Label.AI, weights=share[ai])),
-        "ai_called_real": float(np.average(labels[ai] == Label.REAL, weights=share[ai])),
-        "real_called_ai": float(np.average(labels[~ai] == Label.AI, weights=share[~ai])),
-        "real_called_real": float(np.average(labels[~ai] == Label.REAL, weights=share[~ai])),
+        **{measure: estimate(values) for measure, values in measured.items()},
     }
 
 
-def _by_source(scores: Scores, labels: NDArray[Any], probability: Floats) -> list[dict[str, Any]]:
-    rows: dict[tuple[str, str, bool], list[int]] = {}
-    for index, example in enumerate(scores.examples):
-        rows.setdefault((example.pack, example.source, example.ai), []).append(index)
-    return [
-        {
-            "pack": pack,
-            "source": source,
-            "truth": "ai" if ai else "real",
-            "images": len(indices),
-            "mean_probability": float(probability[indices].mean()),
-            **{str(label): int((labels[indices] == label).sum()) for label in Label},
-        }
-        for (pack, source, ai), indices in sorted(rows.items())
-    ]
+def measure(splits: list[packs.Split], places: Places, weights: Path, folder: Path) -> None:
+    """Measure the splits in every tier, audit, and write all of it into a folder.
 
-
-def main() -> None:
-    """Read the command line and measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--report", type=Path, default=REPORT)
-    parser.add_argument("--test", action="store_true", help="read the test split, too")
-    add_arguments(parser)
-    arguments = parser.parse_args()
-    manifest = load_manifest(arguments.weights)
-    splits: list[packs.Split] = ["val", "test"] if arguments.test else ["val"]
-    measured = {
-        split: {
-            tier: evaluate(manifest, score(split, tier, Places.of(arguments), arguments.weights))
-            for tier in TIERS
-        }
+    Args:
+        splits: which to read.
+        places: where the data is, and where scores are kept.
+        weights: the folder of the exported members.
+        folder: takes the figures, tables and plots.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = load_manifest(weights)
+    judged = {
+        split: {tier: judge(manifest, score(split, tier, places, weights)) for tier in TIERS}
         for split in splits
     }
-    arguments.report.mkdir(parents=True, exist_ok=True)
-    figures = {"version": manifest.version, "splits": measured}
-    (arguments.report / "metrics.json").write_text(json.dumps(_rounded(figures)) + "\n")
-    for split, tiers in measured.items():
-        for tier, result in tiers.items():
-            row = result["parts"]["modern"]["models"]
-            aucs = "  ".join(f"{name} {row[name]['auc']:.3f}" for name in row)
-            print(f"{split} {tier}, modern, AUC:  {aucs}")
+    originals = {split: facts.read(split, places.data) for split in splits}
+    for split, tiers in judged.items():
+        slices.write(
+            [row for tier in TIERS for row in slices.cut(tier, tiers[tier], originals[split])],
+            folder / f"slices-{split}.csv",
+        )
+        slices.write(slices.mistakes(tiers["clean"]), folder / f"mistakes-{split}.csv")
+    plots.draw(judged, folder)
+    ensemble = Ensemble.load(weights)
+    figures = {
+        "version": manifest.version,
+        "trained_on": manifest.trained_on,
+        "thresholds": manifest.thresholds.model_dump(),
+        "splits": {
+            split: {tier: evaluate(each) for tier, each in tiers.items()}
+            for split, tiers in judged.items()
+        },
+        "audits": {
+            "invariance": audits.invariance(
+                packs.load("val", places.data, places.cache), ensemble.judge
+            ),
+            "metadata": {
+                split: audits.metadata(tiers["clean"].of_pack("modern"), originals[split])
+                for split, tiers in judged.items()
+            },
+        },
+    }
+    (folder / "metrics.json").write_text(json.dumps(_rounded(figures)) + "\n")
 
 
 def _rounded(value: Any) -> Any:
@@ -150,6 +155,22 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(inner) for inner in value]
     return value
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--report", type=Path, default=REPORT)
+    parser.add_argument("--test", action="store_true", help="read the test split, too")
+    add_arguments(parser)
+    arguments = parser.parse_args()
+    measure(
+        ["val", "test"] if arguments.test else ["val"],
+        Places.of(arguments),
+        arguments.weights,
+        arguments.report,
+    )
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def in_integers(network: ov.Model, images: packs.Images, view: View, ranges: Pix
     def right(files: tuple[bytes, bytes]) -> float:
         runtime = Runtime(*files, precision="f32")
         answers = np.array([sigmoid(runtime.logit(image)) for image in views])
-        return metrics.balanced_accuracy(ai, answers, share)
+        return float(metrics.balanced_accuracy(ai, answers, share))
 
     lost = right(serialise(network)) - right(files)
     return Exported(*files, {"weight_bits": 8, "images": len(modern), "accuracy_lost": lost})

@@ -1,6 +1,7 @@
 """Writes the report of what was measured: ``python -m training.report``.
 
-Everything in it comes from the manifest, ``metrics.json`` and the logs of the training runs.
+Everything in it comes from the manifest, the logs of the training runs, and what
+``training.evaluate`` left in the same folder.
 """
 
 from __future__ import annotations
@@ -9,159 +10,300 @@ import argparse
 import csv
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from models.manifest import WEIGHTS, Manifest, load_manifest
-from training.evaluate import ENSEMBLE, REPORT
+from models.manifest import WEIGHTS, Manifest, MemberRecord, load_manifest
+from training import bars
+from training.bars import BARS, Bar
+from training.bootstrap import ENOUGH, RESAMPLES
+from training.evaluate import REPORT
+from training.judged import ENSEMBLE
 from training.places import Places, add_arguments
+from training.slices import SIZES
 
 COMMANDS = """\
-python -m training.train --config training/configs/cnn.toml
-python -m training.train --config training/configs/efficientnet.toml
-python -m training.train --config training/configs/efficientnet_art.toml
-python -m training.export
-python -m training.calibrate
-python -m training.evaluate --test
+python -m training                    # all of it; or these steps alone:
+python -m training.evaluate --test --weights runs/measured
 python -m training.report"""
+
+FEW = 5
+"""Images of a slice below which only the CSV tells of it."""
 
 
 def report(manifest: Manifest, figures: dict[str, Any], places: Places, folder: Path) -> None:
-    """Write ``report.md``, a reliability diagram, tables of sources and the training logs.
+    """Write ``report.md`` and copy the training logs beside it.
 
     Args:
-        manifest: of the weights that were measured.
+        manifest: of the weights that are shipped.
         figures: what ``metrics.json`` says.
         places: where the training runs left their logs.
-        folder: where all of it goes.
+        folder: where the evaluation left its tables and plots, and where all of it goes.
 
     Raises:
-        ValueError: the figures are those of other weights.
+        ValueError: the figures are those of other weights, and the manifest does not say that
+            these were trained again.
     """
-    if figures["version"] != manifest.version:
-        raise ValueError(f"figures of {figures['version']}, weights {manifest.version}")
+    head = _head(manifest, figures)
     for member in manifest.members:
-        shutil.copyfile(places.run(member.name) / "log.csv", folder / f"training-{member.name}.csv")
-    sections = [_head(manifest), _members(manifest)]
-    for split, tiers in figures["splits"].items():
-        sections += [_split(split, tiers)]
-        _write_sources(tiers["clean"]["sources"], folder / f"sources-{split}.csv")
-    _draw_reliability(figures["splits"], folder / "reliability.png")
+        log = places.run(member.name) / "log.csv"
+        if log.exists():
+            shutil.copyfile(log, folder / f"training-{member.name}.csv")
+    sections = [head]
+    splits = dict(reversed(figures["splits"].items()))  # ``test``, where it was read, comes first.
+    sections += [_key(split, tiers) for split, tiers in splits.items()]
+    sections += [_members(manifest, splits, folder)]
+    sections += [_parts(split, tiers) for split, tiers in splits.items()]
+    sections += [_slices(split, _read(folder / f"slices-{split}.csv")) for split in splits]
+    sections += [_audits(figures["audits"])]
+    sections += [_mistakes(split, _read(folder / f"mistakes-{split}.csv")) for split in splits]
     (folder / "report.md").write_text("\n".join(sections))
 
 
-def _head(manifest: Manifest) -> str:
-    limits = manifest.thresholds
+def _head(manifest: Manifest, figures: Mapping[str, Any]) -> str:
+    limits = figures["thresholds"]
     return f"""# What was measured
 
-Model version `{manifest.version}`. Written by the last of these commands:
+{_provenance(manifest, figures)}
 
-```
-{COMMANDS}
-```
+Each source weighs the same within its label, and both labels weigh the same. In brackets: 95 %
+intervals, from {RESAMPLES:,} resamples of whole sources, since images of one source resemble each
+other; none where a label has fewer than {ENOUGH} sources, a rough one where it has few. An ECE's
+interval leans upwards, because resampling adds noise to every bin. `val` chose, calibrated and set
+the thresholds, so it flatters; `test` is read once, afterwards. Tiers: `clean` is the image as it
+is in the packs (240 to 288 px on the short side), `web` at most 768 px and JPEG q60, `hard` at most
+512 px and JPEG q40.
 
-Every figure weighs each source the same within its label, not each image. `val` chose, calibrated
-and set the thresholds, so it flatters; `test` was read once, afterwards. Tiers: `clean` is the
-image as it is in the packs (240 to 288 px on the short side), `web` at most 768 px and JPEG q60,
-`hard` at most 512 px and JPEG q40.
-
-`ai` from {limits.ai:.3f} on, `real` below {limits.real:.3f}, `uncertain` between. By source are
-`sources-val.csv` and `sources-test.csv`; all else is in `metrics.json`.
-
-![Reliability](reliability.png)
+`ai` from {limits["ai"]:.3f} on, `real` below {limits["real"]:.3f}, `uncertain` between.
 """
 
 
-def _members(manifest: Manifest) -> str:
+def _provenance(manifest: Manifest, figures: Mapping[str, Any]) -> str:
+    """Say whose figures these are, and what those weights have seen.
+
+    Raises:
+        ValueError: as ``report`` does.
+    """
+    measured, shipped = figures["version"], manifest.version
+    seen, trained_on = figures["trained_on"], manifest.trained_on
+    lines = [f"Model version `{measured}`, trained on {_listed(seen)}."]
+    known = [split for split in figures["splits"] if split in seen]
+    if known:
+        lines += [f"**These weights have seen {_listed(known)}: read no skill from it.**"]
+    if measured != shipped:
+        if not set(seen) < set(trained_on):
+            raise ValueError(f"figures of {measured}, weights {shipped}")
+        lines += [
+            f"After these figures were taken, the shipped weights (`{shipped}`) were trained again",
+            f"by the same recipe on {_listed(trained_on)}.",
+        ]
+    return "\n".join([*lines, "", "```", COMMANDS, "```"])
+
+
+def _listed(splits: Sequence[str]) -> str:
+    return ", ".join(f"`{split}`" for split in splits)
+
+
+def _key(split: str, tiers: Mapping[str, Any]) -> str:
+    modern = {tier: parts["modern"] for tier, parts in tiers.items()}
+    images, sources = modern["clean"]["images"], modern["clean"]["sources"]
     rows = [
+        (
+            bar.title,
+            str(bar),
+            *(_held(bar, tier, bars.values(part, bar)) for tier, part in modern.items()),
+        )
+        for bar in BARS
+    ]
+    met = [
+        bar.met(tier, bars.values(part, bar)[0]) for bar in BARS for tier, part in modern.items()
+    ]
+    asked = [each for each in met if each is not None]
+    peer = " / ".join(f"{100 * value:.1f}" for value in bars.PEER.values())
+    whose = "" if split == "test" else " The bars are for `test`; `val` flatters."
+    return f"""## The key figures: `{split}`, modern images
+
+AI: {images["ai"]} images of {sources["ai"]} sources; real: {images["real"]} of {sources["real"]}.
+{sum(asked)} of {len(asked)} bars are met.{whose}
+
+{_table(("", "bar", *tiers), rows)}
+The best open extension reports a balanced accuracy of {peer} %, on images of its own.
+"""
+
+
+def _held(bar: Bar, tier: str, found: Sequence[float | None]) -> str:
+    met = bar.met(tier, found[0])
+    return _interval(found) + ("" if met is None else f", {_met(met)}")
+
+
+def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str:
+    made = [
         (
             member.name,
             member.view,
-            member.training["seed"],
-            member.training["epochs"],
             f"{manifest.stack.weights[member.name]:.3f}",
-            int(member.parity["weight_bits"]),
-            f"{member.parity['max']:.1e} on {member.parity['images']:.0f} images",
-            f"[log](training-{member.name}.csv)",
+            member.training.get("seed", "–"),
+            member.training.get("epochs", "–"),
+            f"{member.parity['weight_bits']:.0f}" if "weight_bits" in member.parity else "–",
+            _parity(member),
+            _log(member.name, folder),
         )
         for member in manifest.members
     ]
-    titles = ("member", "view", "seed", "epochs", "weight", "bits", "max |Δp| to Keras", "run")
-    return "## Members\n\n" + _table(titles, rows)
+    titles = ("member", "view", "weight", "seed", "epochs", "bits", "against Keras", "run")
+    measures = ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece", "lead")
+    measured = [
+        (split, tier, name, *(_interval(found.get(measure, [None])) for measure in measures))
+        for split, tiers in splits.items()
+        for tier, parts in tiers.items()
+        for name, found in parts["modern"]["models"].items()
+    ]
+    heads = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "the ensemble's lead in AUC")
+    return f"""## Each member and the ensemble, modern images
+
+{_table(("split", "tier", "model", *heads), measured)}
+The lead is the ensemble's AUC less the member's on the same resamples: an interval above 0 says
+that combining helps.
+
+![ROC](roc.png)
+
+{_table(titles, made)}"""
 
 
-def _split(split: str, tiers: dict[str, Any]) -> str:
-    parts = tiers["clean"]["parts"]
-    names = list(parts["modern"]["models"])
-    aucs = [
+def _parity(member: MemberRecord) -> str:
+    """Say what the export cost: in probability, or in balanced accuracy."""
+    parity = member.parity
+    if "accuracy_lost" in parity:
+        return f"accuracy {-parity['accuracy_lost']:+z.4f}"
+    return f"Δp ≤ {parity['max']:.1e}" if "max" in parity else "–"
+
+
+def _log(member: str, folder: Path) -> str:
+    name = f"training-{member}.csv"
+    return f"[log]({name})" if (folder / name).exists() else "–"
+
+
+def _parts(split: str, tiers: Mapping[str, Any]) -> str:
+    models = ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece")
+    labels = (
+        "coverage",
+        "selective_accuracy",
+        "ai_called_ai",
+        "ai_called_real",
+        "real_called_ai",
+        "real_called_real",
+    )
+    rows = [
         (
             part,
             tier,
-            *(_figure(tiers[tier]["parts"][part]["models"][name]["auc"]) for name in names),
+            *(_interval(tiers[tier][part]["models"][ENSEMBLE][measure]) for measure in models),
+            *(_interval(tiers[tier][part]["labels"][measure]) for measure in labels),
         )
-        for part in parts
+        for part in tiers["clean"]
         for tier in tiers
     ]
-    measures = [
+    titles = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "called", "right of these")
+    calls = ("AI called ai", "AI called real", "real called ai", "real called real")
+    return f"## The ensemble by part, `{split}`\n\n" + _table(
+        ("part", "tier", *titles, *calls), rows
+    )
+
+
+def _slices(split: str, rows: Sequence[Mapping[str, str]]) -> str:
+    clean = [row for row in rows if row["tier"] == "clean" and int(row["images"]) >= FEW]
+    generators = [row for row in clean if row["by"] == "generator" and row["truth"] == "ai"]
+    generators.sort(key=lambda row: (row["pack"] != "modern", float(row["called_ai"])))
+    modern = [row for row in clean if row["pack"] == "modern"]
+    sizes = [row for size in SIZES for row in modern if row["value"] == size]
+    files = [*sizes, *(row for row in modern if row["by"] == "format")]
+    titles = ("images", "sources", "AUC", "called ai", "called real")
+    return f"""## By generator, size and format, `{split}`, clean
+
+Generators of {FEW} images or more, those found least first; the AUC sets each against all real
+images of its pack. All tiers, and real images and sources, are in `slices-{split}.csv`.
+
+{_table(("pack", "generator", *titles), ((r["pack"], r["value"], *_slice(r)) for r in generators))}
+Modern images by the original's long side and format; the AUC is within the size or format:
+
+{_table(("", "is", *titles), ((r["value"], r["truth"], *_slice(r)) for r in files))}
+![Each source's images](sources-{split}.png)
+"""
+
+
+def _slice(row: Mapping[str, str]) -> tuple[str, ...]:
+    measured = (
+        _interval(
+            [float(row[key]) if row[key] else None for key in (name, f"{name}_low", f"{name}_high")]
+        )
+        for name in ("auc", "called_ai", "called_real")
+    )
+    return (row["images"], row["sources"], *measured)
+
+
+def _audits(audits: Mapping[str, Any]) -> str:
+    same, metadata = audits["invariance"], audits["metadata"]
+    flips, verdict = _interval(same["flips"]), _met(same["flips"][0] <= bars.FLIPS)
+    variants = [
+        (name, *(f"{each[key]:.3f}" for key in ("flips", "changes", "moves")))
+        for name, each in same["variants"].items()
+    ]
+    rows = [
         (
-            part,
-            tier,
-            *(
-                _figure(tiers[tier]["parts"][part]["models"][ENSEMBLE][measure])
-                for measure in ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece")
-            ),
-            *(
-                _figure(tiers[tier]["parts"][part]["labels"][measure])
-                for measure in (
-                    "coverage",
-                    "selective_accuracy",
-                    "ai_called_ai",
-                    "ai_called_real",
-                    "real_called_ai",
-                    "real_called_real",
-                )
-            ),
+            split,
+            *(f"{each[key]:.3f}" for key in ("r2", "r2_control", "predicted_auc", "label_auc")),
+            _met(each["r2"] <= bars.METADATA),
         )
-        for part in parts
-        for tier in tiers
+        for split, each in metadata.items()
     ]
-    titles = (
-        "AUC",
-        "TPR at 95 % TNR",
-        "balanced accuracy at 0.5",
-        "ECE",
-        "decided",
-        "right of these",
-    )
-    labels = ("AI called ai", "AI called real", "real called ai", "real called real")
-    return "\n".join(
-        [
-            f"## {split}\n",
-            "### AUC of each member and the ensemble\n",
-            _table(("part", "tier", *names), aucs),
-            "### The ensemble\n",
-            _table(("part", "tier", *titles, *labels), measures),
-            "### Labels, in images\n",
-            _table(("part", "tier", "truth", "ai", "uncertain", "real"), _counts(tiers)),
-        ]
-    )
+    titles = ("split", "R²", "control, 95 %", "AUC of what it predicts", "AUC for the label")
+    return f"""## Shortcuts
+
+**The same image in other files.** {same["images"]} modern images of `val`, {len(variants)} other
+files of each. From `ai` to `real` or back: {flips} (bar ≤ {bars.FLIPS}: {verdict}).
+Any other label, so also to or from `uncertain`: {_interval(same["changes"])}.
+
+{_table(("saved as", "ai ↔ real", "other label", "mean change of p"), variants)}
+**Metadata alone.** A model that sees the original's format, sides, area and aspect and no pixel
+predicts the ensemble's logit within each label, for modern sources that it has not seen. R² is the
+share of the variance that it explains (0 or less: nothing; bar ≤ {bars.METADATA}). The control
+moves the metadata to other images; an R² not above it is chance. Where R² is above, the first AUC
+says whether metadata pushes scores towards the right label (above 0.5) or away from it. The second
+is that of a model of metadata fitted to the label itself: what a shortcut would have to gain.
+
+{_table((*titles, "bar"), rows)}
+## Confidence
+
+![Reliability; accuracy and coverage](confidence.png)
+
+![Confusion](confusion.png)
+"""
 
 
-def _counts(tiers: dict[str, Any]) -> list[tuple[object, ...]]:
-    return [
-        (part, tier, truth, counts["ai"], counts["uncertain"], counts["real"])
-        for part in tiers["clean"]["parts"]
-        for tier in tiers
-        for truth, counts in tiers[tier]["parts"][part]["labels"]["counts"].items()
-    ]
+def _mistakes(split: str, rows: Sequence[Mapping[str, str]]) -> str:
+    modern = [row for row in rows if row["pack"] == "modern"]
+    modern.sort(key=lambda row: (row["truth"], row["corpus"], row["generator"], row["source"]))
+    titles = ("truth", "corpus", "generator", "source", "name", "probability", "label")
+    return f"""## The worst mistakes, `{split}`, clean
+
+The {len(modern)} surest mistakes among modern images, by category; those among the older ones are
+in `mistakes-{split}.csv`.
+
+{_table(titles, ([row[title] or "–" for title in titles] for row in modern))}"""
 
 
-def _figure(value: float | None) -> str:
-    """Write a measure, or a dash where there was nothing to measure."""
-    return "–" if value is None else f"{value:.3f}"
+def _met(held: bool) -> str:
+    return "met" if held else "**missed**"
+
+
+def _interval(found: Sequence[float | None]) -> str:
+    """Write a value and its interval, or a dash where there was nothing to measure."""
+    value, *limits = found
+    if value is None:
+        return "–"
+    known = [f"{limit:z.2f}" for limit in limits if limit is not None]
+    return f"{value:z.3f}" + (f" [{', '.join(known)}]" if known else "")
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -169,28 +311,9 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
-def _write_sources(rows: list[dict[str, Any]], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _draw_reliability(splits: dict[str, Any], path: Path) -> None:
-    """Draw how often images were AI-made against how probable the ensemble called it."""
-    figure = Figure(figsize=(4 * len(splits), 4), layout="constrained")
-    for axes, (split, tiers) in zip(
-        figure.subplots(1, len(splits), squeeze=False)[0], splits.items(), strict=True
-    ):
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        for tier, result in tiers.items():
-            bins = result["parts"]["modern"]["models"][ENSEMBLE]["reliability"]
-            axes.plot(
-                [said for said, _, _ in bins], [was for _, was, _ in bins], marker="o", label=tier
-            )
-        axes.set(title=f"{split}, modern", xlabel="probability", ylabel="share AI-made")
-        axes.legend()
-    figure.savefig(path, dpi=80)
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def main() -> None:

@@ -13,7 +13,17 @@ import pytest
 from tests.pictures import drawing, encoded
 from training.places import Places
 
-COLUMNS = ("name", "split", "label", "corpus", "source", "generator", "original_format")
+COLUMNS = (
+    "name",
+    "split",
+    "label",
+    "corpus",
+    "source",
+    "generator",
+    "original_width",
+    "original_height",
+    "original_format",
+)
 SPLITS = ("train", "val", "test")
 
 
@@ -30,6 +40,8 @@ def rows(pack: str) -> Iterator[dict[str, str]]:
                     "corpus": corpus,
                     "source": f"{pack}/{split}-{label}-{corpus}",
                     "generator": "drawn",
+                    "original_width": "1200",
+                    "original_height": str(1000 + 200 * index),
                     "original_format": "PNG",
                 }
 

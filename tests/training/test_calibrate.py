@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from training.calibrate import AI_CALLED_REAL, REAL_CALLED_AI, fit_by_source, platt, thresholds
+from models.manifest import Manifest, MemberRecord, Scale, Stack, Thresholds
+from training.calibrate import (
+    AI_AMONG_REAL,
+    REAL_CALLED_AI,
+    Answers,
+    calibrate,
+    fit_by_source,
+    platt,
+    thresholds,
+)
+from training.datasets.packs import Example
 
 RNG = np.random.default_rng(0)
 IMAGES = 4000
@@ -22,14 +34,19 @@ def test_platt_scaling_finds_the_true_odds() -> None:
     assert scale.intercept == pytest.approx(-2, abs=0.2)
 
 
-def test_the_thresholds_keep_their_promise_in_the_worst_tier() -> None:
-    blurred = SIGNAL + RNG.normal(0, 1, IMAGES)
-    tiers = [1 / (1 + np.exp(-values)) for values in (SIGNAL, blurred)]
-    limits = thresholds(tiers, [AI, AI], SHARE)
+def test_the_thresholds_keep_their_promises() -> None:
+    probability = 1 / (1 + np.exp(2 - 2 * SIGNAL))
+    limits = thresholds(probability, AI, SHARE)
 
     assert limits.real < limits.ai
-    assert max((tier[~AI] >= limits.ai).mean() for tier in tiers) <= REAL_CALLED_AI + 0.002
-    assert max((tier[AI] < limits.real).mean() for tier in tiers) <= AI_CALLED_REAL + 0.002
+    assert (probability[~AI] >= limits.ai).mean() == pytest.approx(REAL_CALLED_AI, abs=0.002)
+    called_real = probability < limits.real
+    assert AI[called_real].mean() == pytest.approx(AI_AMONG_REAL, abs=0.005)
+    assert called_real.mean() > 0.1
+
+
+def test_where_nothing_can_be_called_real_nothing_is() -> None:
+    assert thresholds(RNG.random(IMAGES), AI, SHARE).real == 0
 
 
 def test_an_image_is_scored_by_a_fit_that_has_not_seen_its_source(
@@ -45,3 +62,57 @@ def test_an_image_is_scored_by_a_fit_that_has_not_seen_its_source(
 
     assert after[own] == pytest.approx(before[own])
     assert np.abs(after - before).max() > 1e-3
+
+
+def answered(light: float, strong: float, extra: float) -> Answers:
+    """Answers of two members whose logits tell the truth, times a strength, with some noise."""
+    examples = [
+        Example("modern", str(index), bool(truth), "photo", f"s{index % 60}{truth}", "")
+        for index, truth in enumerate(AI[:600])
+    ]
+    signal = SIGNAL[:600] - 1
+    noise = RNG.normal(0, 1, (2, 1800))
+    tiers = np.tile(signal, 3)
+    return Answers(
+        ["cnn", "clip"],
+        np.stack([light * tiers + noise[0], strong * tiers + noise[1]], axis=1),
+        examples,
+        (
+            [replace(each, source=f"other-{each.source}") for each in examples],
+            extra * signal + noise[0, :600],
+        ),
+    )
+
+
+MANIFEST = Manifest(
+    released="2026-01-31",
+    members=tuple(
+        MemberRecord(
+            name=name,
+            file=f"{name}.xml",
+            sha256="0" * 64,
+            view="any",
+            calibration=Scale(slope=1, intercept=0),
+        )
+        for name in ("cnn", "clip")
+    ),
+    stack=Stack(weights={"cnn": 1, "clip": 1}, intercept=0),
+    thresholds=Thresholds(real=0.2, ai=0.8),
+)
+
+
+def test_the_stack_leans_on_the_stronger_member_and_looks_twice_when_in_doubt() -> None:
+    fitted = calibrate(MANIFEST, answered(0.5, 3.0, 3.0))
+
+    assert fitted.stack.weights["clip"] > fitted.stack.weights["cnn"] > 0
+    assert fitted.first_look is not None
+    assert set(fitted.first_look.stack.weights) == {"cnn"}
+    assert fitted.first_look.doubt.real <= fitted.first_look.thresholds.real
+    assert fitted.first_look.doubt.ai >= fitted.first_look.thresholds.ai
+
+
+def test_the_stack_is_cooled_where_other_sources_are_harder() -> None:
+    even = calibrate(MANIFEST, answered(0.5, 3.0, 3.0)).stack.weights["clip"]
+    harder = calibrate(MANIFEST, answered(0.5, 3.0, 0.0)).stack.weights["clip"]
+
+    assert harder < 0.9 * even

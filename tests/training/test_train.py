@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from itertools import product
@@ -12,18 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.manifest import load_manifest
 from models.members import MEMBERS
 from tests.pictures import drawing
 from tests.training.files import put
-from training.calibrate import calibrate
+from training.calibrate import calibrate, read_answers
 from training.datasets import packs
 from training.datasets.manifest import Row, write_csv
-from training.evaluate import evaluate
-from training.export import export
+from training.evaluate import measure
+from training.export import export, write
 from training.places import Places
 from training.report import report
-from training.scores import TIERS, degrade, score
+from training.scores import TIERS, degrade
 from training.train import Batches, Config, build, read_config, train
 
 # Keras's own saving of weights, with NumPy 2.
@@ -91,18 +91,23 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
 
 def test_the_road_leads_from_images_to_a_report(places: Places, tmp_path: Path) -> None:
     weights, folder = tmp_path / "weights", tmp_path / "report"
-    folder.mkdir()
     train(CONFIG, places)
-    manifest = calibrate(export([CONFIG], places, weights), places, weights)
-    tiers = {tier: evaluate(manifest, score("val", tier, places, weights)) for tier in TIERS}
-    figures = {"version": manifest.version, "splits": {"val": tiers}}
-    report(manifest, json.loads(json.dumps(figures)), places, folder)
+    exported = export(["cnn"], places, weights)
+    manifest = calibrate(exported, read_answers(exported, places, weights))
+    write(manifest, weights)
+    measure(["val", "test"], places, weights, folder)
+    figures = json.loads((folder / "metrics.json").read_text())
+    report(manifest, figures, places, folder)
 
-    counts = tiers["clean"]["parts"]["modern"]["labels"]["counts"]
+    assert set(figures["splits"]) == set(figures["audits"]["metadata"]) == {"val", "test"}
+    counts = figures["splits"]["test"]["clean"]["modern"]["labels"]["counts"]
     assert sum(counts["ai"].values()) == sum(counts["real"].values()) == 4
-    assert manifest.version in (folder / "report.md").read_text()
-    assert len((folder / "sources-val.csv").read_text().splitlines()) == 9
-    assert {path.name for path in folder.iterdir()} >= {"training-cnn.csv", "reliability.png"}
+    text = (folder / "report.md").read_text()
+    assert manifest.version in text
+    linked = set(re.findall(r"\]\(([^)]+)\)", text))
+    assert linked == {path.name for path in folder.iterdir() if path.suffix == ".png"} | {
+        "training-cnn.csv"
+    }
 
 
 def test_a_manifest_of_one_s_own_can_be_trained_on(tmp_path: Path) -> None:
@@ -116,11 +121,6 @@ def test_a_manifest_of_one_s_own_can_be_trained_on(tmp_path: Path) -> None:
 
     assert [set(row) >= {"val_auc_art"} for row in logged(places)] == [True]
     assert (places.run("cnn") / "final.weights.h5").exists()
-
-
-def test_the_report_refuses_figures_of_other_weights(places: Places, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="figures of another"):
-        report(load_manifest(), {"version": "another"}, places, tmp_path)
 
 
 def test_only_early_blocks_and_the_body_s_statistics_are_frozen() -> None:
@@ -144,6 +144,6 @@ def test_the_tiers_are_as_hard_as_they_say() -> None:
     assert degrade(noise, TIERS["hard"]).shape == (307, 512, 3)
 
 
-@pytest.mark.parametrize("name", MEMBERS)
-def test_every_member_has_its_configuration(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in MEMBERS if name != "clip"])
+def test_every_light_member_has_its_configuration(name: str) -> None:
     assert read_config(Path("training/configs") / f"{name}.toml").member == name

@@ -1,0 +1,144 @@
+"""The evaluation: known scores give known figures, in every part and slice."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.verdict import Label
+from tests.training.drawn import IMAGES, MANIFEST, judged, originals
+from training.bootstrap import Estimate
+from training.datasets import facts
+from training.datasets.facts import Facts
+from training.evaluate import PARTS, evaluate
+from training.judged import ENSEMBLE
+from training.places import Places
+from training.slices import WORST, cut, mistakes, write
+
+
+def test_perfect_members_have_perfect_figures() -> None:
+    found = evaluate(judged(strength=40))["modern"]
+
+    for measures in found["models"].values():
+        assert measures["auc"] == pytest.approx((1, 1, 1))
+        assert measures["tpr_at_95_tnr"].value == pytest.approx(1)
+        assert measures["balanced_accuracy"].value == pytest.approx(1)
+    assert found["labels"]["coverage"].value == pytest.approx(1)
+    assert found["labels"]["selective_accuracy"].value == pytest.approx(1)
+
+
+def test_members_that_know_nothing_have_the_figures_of_chance() -> None:
+    found = evaluate(judged(strength=0, sources=20))["modern"]["models"]
+
+    for measures in found.values():
+        value, low, high = measures["auc"]
+        assert low < 0.5 < high
+        assert value == pytest.approx(0.5, abs=0.1)
+
+
+def test_every_member_of_the_manifest_and_the_ensemble_is_measured() -> None:
+    models = evaluate(judged(strength=2))["modern"]["models"]
+
+    assert set(models) == {member.name for member in MANIFEST.members} | {ENSEMBLE}
+
+
+def test_the_ensemble_s_lead_over_members_that_err_apart_is_sure() -> None:
+    models = evaluate(judged(strength=2, sources=20))["modern"]["models"]
+
+    for member in MANIFEST.members:
+        lead = models[member.name]["lead"]
+        apart = models[ENSEMBLE]["auc"].value - models[member.name]["auc"].value
+        assert lead.value == pytest.approx(apart)
+        assert lead.low > 0
+    assert "lead" not in models[ENSEMBLE]
+
+
+def test_parts_hold_their_pack_and_corpus_alone() -> None:
+    found = evaluate(judged(strength=2, sources=3))
+
+    assert set(found) == set(PARTS)
+    assert found["modern"]["images"] == {"ai": 6 * IMAGES, "real": 6 * IMAGES}
+    assert found["older art"]["sources"] == {"ai": 3, "real": 3}
+
+
+def test_the_labels_of_a_truth_are_counted() -> None:
+    labels = evaluate(judged(strength=40, sources=3))["modern"]["labels"]
+
+    assert labels["counts"]["ai"] == {"ai": 6 * IMAGES, "uncertain": 0, "real": 0}
+    assert labels["counts"]["real"] == {"ai": 0, "uncertain": 0, "real": 6 * IMAGES}
+    assert labels["real_called_ai"].value == labels["ai_called_real"].value == 0
+
+
+def test_nothing_decided_has_no_accuracy() -> None:
+    images = judged(strength=2)
+    images.labels[:] = Label.UNCERTAIN
+    labels = evaluate(images)["modern"]["labels"]
+
+    assert labels["coverage"].value == 0
+    assert labels["selective_accuracy"] == Estimate(None)
+
+
+def test_a_generator_that_is_never_found_stands_out() -> None:
+    images = judged(strength=10)
+    hidden = np.array([example.generator == "generator 1" for example in images.examples])
+    images.ensemble[hidden], images.labels[hidden] = 0.0, Label.REAL
+    rows = {
+        row["value"]: row
+        for row in cut("clean", images, originals(images))
+        if row["by"] == "generator" and row["pack"] == "modern" and row["truth"] == "ai"
+    }
+
+    assert rows["generator 0"]["auc"] > 0.99
+    assert rows["generator 1"]["auc"] < 0.5
+    assert rows["generator 1"]["called_real"] == 1
+    assert rows["generator 1"]["real"] == rows["generator 1"]["images"] == 4 * IMAGES
+
+
+def test_every_way_of_slicing_covers_every_image_once() -> None:
+    images = judged(strength=2)
+    rows = cut("clean", images, originals(images))
+
+    for by in ("generator", "source", "size", "format"):
+        assert sum(row["images"] for row in rows if row["by"] == by) == len(images.examples)
+
+
+def test_one_source_has_no_interval() -> None:
+    images = judged(strength=2)
+    rows = [r for r in cut("clean", images, originals(images)) if r["by"] == "source"]
+
+    assert all(row["called_ai_low"] is None and row["sources"] == 1 for row in rows)
+
+
+def test_originals_are_classed_by_their_long_side() -> None:
+    images = judged(strength=2, sources=3)
+    known = dict.fromkeys(originals(images), Facts(400, 1024, "JPEG"))
+
+    sizes = {row["value"] for row in cut("clean", images, known) if row["by"] == "size"}
+    assert sizes == {"up to 1024 px"}
+
+
+def test_the_worst_mistakes_are_the_surest_and_all_wrong() -> None:
+    rows = [row for row in mistakes(judged(strength=0, sources=10)) if row["pack"] == "modern"]
+
+    sure = [abs(row["probability"] - 0.5) for row in rows]
+    assert len(rows) == WORST
+    assert sure == sorted(sure, reverse=True)
+    assert all((row["probability"] >= 0.5) != (row["truth"] == "ai") for row in rows)
+
+
+def test_a_table_leaves_empty_what_is_not_known(tmp_path: Path) -> None:
+    write([{"name": "a", "low": None, "value": 0.12345}], tmp_path / "table.csv")
+
+    with (tmp_path / "table.csv").open() as file:
+        assert list(csv.DictReader(file)) == [{"name": "a", "low": "", "value": "0.123"}]
+
+
+def test_what_originals_were_is_read_for_one_split_alone(places: Places) -> None:
+    known = facts.read("val", places.data)
+
+    assert known["modern", "modern-val-ai-2.webp"] == Facts(1200, 1400, "PNG")
+    assert len(known) == 16
+    assert all("-val-" in name for _, name in known)

@@ -1,0 +1,162 @@
+"""The plots of the report: modern images, one file each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from models.verdict import Label
+from training import metrics
+from training.datasets.packs import Split
+from training.judged import ENSEMBLE, Judged
+
+DPI = 80
+COLOURS = {"ai": "#d1495b", "real": "#2e7f8c"}
+PACK = "modern"
+
+Measured = Mapping[Split, Mapping[str, Judged]]
+"""Split → tier → what was judged."""
+
+
+def draw(judged: Measured, folder: Path) -> None:
+    """Draw everything.
+
+    Writes ``roc.png``, ``confusion.png`` and ``confidence.png``, each with a row for every split,
+    and ``sources-SPLIT.png``.
+    """
+    modern = {
+        split: {tier: each.of_pack(PACK) for tier, each in tiers.items()}
+        for split, tiers in judged.items()
+    }
+    _save(_roc(modern), folder / "roc.png")
+    _save(_confusion(modern), folder / "confusion.png")
+    _save(_confidence(modern), folder / "confidence.png")
+    for split, tiers in modern.items():
+        _save(_sources(tiers["clean"], split), folder / f"sources-{split}.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=DPI)
+
+
+def _grid(rows: int, columns: int, height: float = 3.4) -> tuple[Figure, list[list[Axes]]]:
+    figure = Figure(figsize=(3.4 * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False).tolist()
+
+
+def _roc(judged: Measured) -> Figure:
+    """Draw the ROC curves of the members and the ensemble."""
+    figure, grid = _grid(len(judged), len(next(iter(judged.values()))))
+    for row, (split, tiers) in zip(grid, judged.items(), strict=True):
+        for axes, (tier, each) in zip(row, tiers.items(), strict=True):
+            axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
+            axes.axvline(0.05, color="0.8", linewidth=1, linestyle=":")
+            for name, probability in each.probabilities.items():
+                false, true = metrics.roc(each.ai, probability, each.share)
+                area = metrics.auc(each.ai, probability, each.share)
+                style = {"color": "black", "linewidth": 2} if name == ENSEMBLE else {"linewidth": 1}
+                axes.plot(false, true, label=f"{name} {area:.3f}", **style)
+            axes.set(title=f"{split}, {tier}", xlabel="real called AI", ylabel="AI found")
+            axes.legend(fontsize=7, title="AUC", title_fontsize=7, loc="lower right")
+    return figure
+
+
+def _confusion(judged: Measured) -> Figure:
+    """Draw how the labels fall on each truth: its share, each source weighing the same, and n."""
+    figure, grid = _grid(len(judged), len(next(iter(judged.values()))), height=2.2)
+    for row, (split, tiers) in zip(grid, judged.items(), strict=True):
+        for axes, (tier, each) in zip(row, tiers.items(), strict=True):
+            sides = (each.ai, ~each.ai)
+            shares = [
+                [float(metrics.mean(each.labels[side] == n, each.share[side])) for n in Label]
+                for side in sides
+            ]
+            words = [
+                [
+                    f"{100 * share:.0f} %\n{(each.labels[side] == n).sum()}"
+                    for share, n in zip(line, Label, strict=True)
+                ]
+                for line, side in zip(shares, sides, strict=True)
+            ]
+            sns.heatmap(
+                np.array(shares),
+                annot=np.array(words),
+                fmt="",
+                cmap="Greys",
+                vmin=0,
+                vmax=1,
+                cbar=False,
+                xticklabels=[str(label) for label in Label],
+                yticklabels=["AI", "real"],
+                ax=axes,
+            )
+            axes.set(title=f"{split}, {tier}", xlabel="called", ylabel="is")
+    return figure
+
+
+def _confidence(judged: Measured) -> Figure:
+    """Draw whether probabilities keep their word, and accuracy against coverage."""
+    figure, grid = _grid(len(judged), 2)
+    for (reliability, selective), (split, tiers) in zip(grid, judged.items(), strict=True):
+        reliability.plot([0, 1], [0, 1], color="0.8", linewidth=1)
+        for tier, each in tiers.items():
+            said, was = metrics.reliability(each.ai, each.ensemble, each.share)
+            (line,) = reliability.plot(said, was, marker="o", markersize=4, label=tier)
+            covered, right = metrics.selective(each.ai, each.ensemble, each.share)
+            selective.plot(covered, right, label=tier, color=line.get_color())
+            decided = each.labels != Label.UNCERTAIN
+            sides = np.where(each.ai, Label.AI, Label.REAL)
+            selective.plot(
+                metrics.mean(decided, each.share),
+                metrics.mean((each.labels == sides)[decided], each.share[decided]),
+                marker="*",
+                markersize=11,
+                color=line.get_color(),
+            )
+        reliability.set(title=f"{split}", xlabel="probability", ylabel="share AI-made")
+        selective.set(
+            title=f"{split}, ★ the labels", xlabel="share decided", ylabel="of these right"
+        )
+        selective.set_ylim(0.5, 1.01)
+        reliability.legend(fontsize=8)
+    return figure
+
+
+def _sources(judged: Judged, split: str) -> Figure:
+    """Draw every image's probability, a line for each source, those that seem most real on top."""
+    means = {name: judged.ensemble[judged.source == name].mean() for name in set(judged.source)}
+    order = sorted(means, key=lambda name: (means[name], name))
+    figure = Figure(figsize=(8, 1.2 + 0.17 * len(order)), layout="constrained")
+    axes = figure.subplots()
+    sns.stripplot(
+        x=judged.ensemble,
+        y=judged.source,
+        hue=np.where(judged.ai, "ai", "real"),
+        order=order,
+        palette=COLOURS,
+        size=3.5,
+        alpha=0.7,
+        jitter=0.15,
+        legend=False,
+        ax=axes,
+    )
+    axes.tick_params(axis="y", labelsize=6)
+    axes.grid(axis="y", color="0.92")
+    axes.set(title=f"{split}, clean: each source's images", xlabel="probability", ylabel="")
+    axes.set_xlim(-0.02, 1.02)
+    axes.legend(
+        handles=[
+            Line2D([], [], marker="o", linestyle="", color=colour, label=truth)
+            for truth, colour in COLOURS.items()
+        ],
+        title="is",
+        loc="upper right",  # Where those that seem most real have no image.
+        fontsize=8,
+    )
+    return figure
