@@ -51,6 +51,7 @@ extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox
 
 .PHONY: bench
 bench: $(PYTHON_READY) ## Measure Assay against the bare machine
+	.venv/bin/python -m bench.members
 	.venv/bin/python -m bench.scan
 	.venv/bin/python -m bench.lookup
 	.venv/bin/python -m bench.lookup --urls 10

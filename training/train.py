@@ -207,11 +207,14 @@ def train(config: Config, places: Places) -> None:
 
     Leaves ``final.weights.h5``, ``training.json`` and ``log.csv``.
     """
+    own_data = places.data.is_file()
+    if own_data:  # The teacher knows the packs alone.
+        config = config.model_copy(update={"distilled": False})
     run = places.run(config.member)
     run.mkdir(parents=True, exist_ok=True)
     (run / "training.json").write_text(config.model_dump_json())
     view = MEMBERS[config.member].view
-    load = manifest.load if places.data.is_file() else packs.load
+    load = manifest.load if own_data else packs.load
     images = load("train", places.data, places.cache)
     validation = Validation(load("val", places.data, places.cache), view)
 

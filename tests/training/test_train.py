@@ -24,6 +24,7 @@ from training.export import export, write
 from training.places import Places
 from training.report import report
 from training.scores import TIERS, degrade
+from training.teacher import HINTS, Teacher
 from training.train import Batches, Config, build, read_config, train
 
 # Keras's own saving of weights, with NumPy 2.
@@ -65,7 +66,7 @@ def test_a_batch_is_half_ai_and_depends_on_seed_epoch_and_index_alone(places: Pl
     batches.on_epoch_end()
 
     assert first.shape == (4, *view.shape[1:])
-    assert labels.sum() == 2
+    assert labels["logit"].sum() == 2
     assert not np.array_equal(first, batches[1][0])
     assert np.array_equal(batches[1][0], resumed[1][0])
 
@@ -87,6 +88,24 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
     other.load_weights(places.run("cnn") / "final.weights.h5")
     for expected, found in zip(one.get_weights(), other.get_weights(), strict=True):
         assert found == pytest.approx(expected, abs=5e-4)
+
+
+def test_a_taught_member_learns_the_teacher_s_opinion_as_much_as_the_truth(
+    places: Places,
+) -> None:
+    images = packs.load("train", places.data, places.cache)
+    taught = [example.name for example in images.examples[:10]]
+    teacher = Teacher(
+        np.array(taught),
+        np.full(10, 0.4, np.float32),
+        np.arange(10 * HINTS, dtype=np.float32).reshape(10, HINTS),
+    )
+    config = CONFIG.model_copy(update={"distilled": True})
+    _, targets = Batches(images, MEMBERS["cnn"].view, config, 0, teacher)[0]
+
+    assert np.unique(targets["logit"]).tolist() == pytest.approx([0.2, 0.7])
+    assert targets["hint"].shape == (4, HINTS)
+    assert set(build(config).output) == {"logit", "hint"}
 
 
 def test_the_road_leads_from_images_to_a_report(places: Places, tmp_path: Path) -> None:
@@ -117,7 +136,7 @@ def test_a_manifest_of_one_s_own_can_be_trained_on(tmp_path: Path) -> None:
     ]
     write_csv(tmp_path / "manifest.csv", rows)
     places = Places(tmp_path / "manifest.csv", tmp_path / "runs")
-    train(CONFIG.model_copy(update={"epochs": 1}), places)
+    train(CONFIG.model_copy(update={"epochs": 1, "distilled": True}), places)
 
     assert [set(row) >= {"val_auc_art"} for row in logged(places)] == [True]
     assert (places.run("cnn") / "final.weights.h5").exists()
