@@ -27,12 +27,11 @@ from training.imagenet import load_imagenet
 from training.places import Places, add_arguments
 
 
-class Config(BaseModel):
-    """One file of ``training/configs``."""
+class Schedule(BaseModel):
+    """How long and how fast a network learns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    member: str
     seed: int
     epochs: int = Field(gt=0)
     images_per_epoch: int = Field(gt=0)
@@ -41,14 +40,20 @@ class Config(BaseModel):
     weight_decay: float = Field(ge=0)
     label_smoothing: float = 0.05
     ema_momentum: float = Field(default=0.99, description="The average that is kept and shipped.")
-    imagenet: bool = Field(default=False, description="Begin with weights from ImageNet.")
-    frozen_blocks: int = Field(default=0, description="First blocks that stay as they are.")
-    corpora: dict[str, float] = {"photo": 1.0, "art": 1.0}
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
         return self.images_per_epoch // self.batch
+
+
+class Config(Schedule):
+    """One file of ``training/configs``."""
+
+    member: str
+    imagenet: bool = Field(default=False, description="Begin with weights from ImageNet.")
+    frozen_blocks: int = Field(default=0, description="First blocks that stay as they are.")
+    corpora: dict[str, float] = {"photo": 1.0, "art": 1.0}
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -129,28 +134,33 @@ def build(config: Config) -> keras.Model:
     if config.imagenet:
         load_imagenet(model)
         _freeze(model, config.frozen_blocks)
-    total = config.epochs * config.steps_per_epoch
+    compile_for(model, config)
+    return model
+
+
+def compile_for(model: keras.Model, schedule: Schedule) -> None:
+    """Give a network its loss and its optimizer: AdamW with an average, warm-up and a cosine."""
+    total = schedule.epochs * schedule.steps_per_epoch
     warmup = total // 20
     rate = keras.optimizers.schedules.CosineDecay(
-        config.peak_rate / 20,
+        schedule.peak_rate / 20,
         decay_steps=total - warmup,
-        warmup_target=config.peak_rate,
+        warmup_target=schedule.peak_rate,
         warmup_steps=warmup,
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(
             rate,
-            weight_decay=config.weight_decay,
+            weight_decay=schedule.weight_decay,
             use_ema=True,
-            ema_momentum=config.ema_momentum,
+            ema_momentum=schedule.ema_momentum,
         ),
         loss=keras.losses.BinaryCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing
+            from_logits=True, label_smoothing=schedule.label_smoothing
         ),
         metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
         jit_compile=False,
     )
-    return model
 
 
 def train(config: Config, places: Places) -> None:
