@@ -30,7 +30,6 @@ STAGES = (Stage(3, 64), Stage(4, 128), Stage(4, 256))
 def build(
     side: int = CROPS.size,
     stem_width: int = STEM_WIDTH,
-    stem_strides: int = 2,
     stages: Sequence[tuple[int, int]] = STAGES,
     *,
     dense: bool = False,
@@ -40,7 +39,6 @@ def build(
     Args:
         side: pixels of its square input.
         stem_width: channels of the first convolution and of the block after it.
-        stem_strides: of the first convolution; 1 keeps every pixel of a tiny image apart.
         stages: what follows, each a number of blocks and their width.
         dense: plain 3 × 3 convolutions in place of separable ones: nine times the work at the same
             width, of a kind that a processor with 16-bit instructions does fast.
@@ -51,7 +49,7 @@ def build(
     given = layers.Input((side, side, 3), dtype="uint8")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="normalise")(given)
     # 32 channels hold the 12 values of each 2 × 2 pixels, so halving loses no fine grain.
-    x = _dense(x, stem_width, "stem", strides=stem_strides)
+    x = _dense(x, stem_width, "stem", strides=2)
     convolve = _dense if dense else _separable
     x = _block(x, stem_width, "stem_block", convolve)
     for depth, (blocks, width) in enumerate(stages):
