@@ -29,12 +29,11 @@ from training.teacher import HINTS, Teacher
 from training.teacher import read as read_teacher
 
 
-class Config(BaseModel):
-    """One file of ``training/configs``."""
+class Schedule(BaseModel):
+    """How long and how fast a network learns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    member: str
     seed: int
     epochs: int = Field(gt=0)
     images_per_epoch: int = Field(gt=0)
@@ -43,17 +42,23 @@ class Config(BaseModel):
     weight_decay: float = Field(ge=0)
     label_smoothing: float = 0.05
     ema_momentum: float = Field(default=0.99, description="The average that is kept and shipped.")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return self.images_per_epoch // self.batch
+
+
+class Config(Schedule):
+    """One file of ``training/configs``."""
+
+    member: str
     imagenet: bool = Field(default=False, description="Begin with weights from ImageNet.")
     frozen_blocks: int = Field(default=0, description="First blocks that stay as they are.")
     corpora: dict[str, float] = {"photo": 1.0, "art": 1.0}
     integers: bool = Field(default=True, description="Serve in 8-bit integers, if they pass.")
     distilled: bool = Field(default=False, description="CLIP teaches; needs training.probe.")
     hint_weight: float = Field(default=0.1, ge=0, description="Of the hints in the loss.")
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return self.images_per_epoch // self.batch
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -165,36 +170,44 @@ def build(config: Config) -> keras.Model:
         load_imagenet(member)
         _freeze(member, config.frozen_blocks)
     outputs = {"logit": member.output}
-    losses: dict[str, keras.losses.Loss] = {
-        "logit": keras.losses.BinaryCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing
-        )
-    }
+    losses: dict[str, keras.losses.Loss] = {"logit": loss(config)}
     if config.distilled:
         hint = keras.layers.Dense(HINTS, name="hint")
         outputs["hint"] = hint(member.get_layer("logit").input)
         losses["hint"] = keras.losses.MeanSquaredError()
     model = keras.Model(member.input, outputs, name=member.name)
-    total = config.epochs * config.steps_per_epoch
-    warmup = total // 20
-    rate = keras.optimizers.schedules.CosineDecay(
-        config.peak_rate / 20,
-        decay_steps=total - warmup,
-        warmup_target=config.peak_rate,
-        warmup_steps=warmup,
-    )
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            rate,
-            weight_decay=config.weight_decay,
-            use_ema=True,
-            ema_momentum=config.ema_momentum,
-        ),
+        optimizer=optimizer(config),
         loss=losses,
         loss_weights={name: config.hint_weight if name == "hint" else 1.0 for name in losses},
         jit_compile=False,
     )
     return model
+
+
+def optimizer(schedule: Schedule) -> keras.optimizers.Optimizer:
+    """Return AdamW with an average of the weights, a warm-up and a cosine."""
+    total = schedule.epochs * schedule.steps_per_epoch
+    warmup = total // 20
+    rate = keras.optimizers.schedules.CosineDecay(
+        schedule.peak_rate / 20,
+        decay_steps=total - warmup,
+        warmup_target=schedule.peak_rate,
+        warmup_steps=warmup,
+    )
+    return keras.optimizers.AdamW(
+        rate,
+        weight_decay=schedule.weight_decay,
+        use_ema=True,
+        ema_momentum=schedule.ema_momentum,
+    )
+
+
+def loss(schedule: Schedule) -> keras.losses.Loss:
+    """Return the cross-entropy with smoothed labels, of logits."""
+    return keras.losses.BinaryCrossentropy(
+        from_logits=True, label_smoothing=schedule.label_smoothing
+    )
 
 
 def member_of(model: keras.Model) -> keras.Model:

@@ -41,17 +41,21 @@ HEADS = (10, 14)
 """The blocks whose pooled outputs the member's head sees."""
 
 
-def build(name: str = "efficientnet") -> keras.Model:
+def build(name: str = "efficientnet", side: int = WHOLE.size) -> keras.Model:
     """Build the member: the body cut after block 14, a logistic head on two of its depths.
 
     With the body frozen and weights from ImageNet, a linear probe on block 14 tells AI from real
     far better than one on the classifier's own features (AUC .87 against .81 on the modern set's
     photographs), and block 10 knows in part what block 14 does not.
 
+    Args:
+        name: of the model.
+        side: pixels of its square input.
+
     Returns:
-        uint8 RGB (n, 224, 224, 3) → logits (n, 1).
+        uint8 RGB (n, side, side, 3) → logits (n, 1).
     """
-    given, depths = _body(last=max(HEADS))
+    given, depths = _body(last=max(HEADS), side=side)
     pooled = [layers.GlobalAveragePooling2D(name=f"pool{index}")(depths[index]) for index in HEADS]
     x = layers.Concatenate(name="depths")(pooled)
     x = layers.BatchNormalization(momentum=0.95, name="head_scale")(x)
@@ -65,15 +69,15 @@ def build_imagenet() -> keras.Model:
     Returns:
         uint8 RGB (n, 224, 224, 3) → logits of ImageNet's classes (n, 1000).
     """
-    given, depths = _body(last=BLOCKS - 1)
+    given, depths = _body(last=BLOCKS - 1, side=WHOLE.size)
     x = _conv(depths[-1], HEAD_WIDTH, 1, "head")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(given, layers.Dense(1000, name="classifier")(x), name="imagenet")
 
 
-def _body(last: int) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
+def _body(last: int, side: int) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
     """Return the input and the output of each block, as far as block ``last``."""
-    given = layers.Input(WHOLE.shape[1:], dtype="uint8")
+    given = layers.Input((side, side, 3), dtype="uint8")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="normalise")(given)
     x = _conv(x, STEM_WIDTH, 3, "stem", strides=2)
     depths: list[keras.KerasTensor] = []
