@@ -51,8 +51,8 @@ PARITY_IMAGES = 200
 PARITY = 1e-3
 """Probability by which a member exported in floats may differ from Keras."""
 
-ACCURACY_LOST = 0.003
-"""Balanced accuracy that computing in integers may cost."""
+LOST = 0.003
+"""Balanced accuracy, and AUC, that computing in integers may cost."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,16 @@ def in_integers(network: ov.Model, images: packs.Images, view: View, ranges: Pix
     ai, share = np.array([example.ai for example in examples]), packs.weights(examples)
     views = serving_views(images, view, modern)
 
-    def right(files: tuple[bytes, bytes]) -> float:
+    def measures(files: tuple[bytes, bytes]) -> NDArray[np.float64]:
         runtime = Runtime(*files, precision="f32")
         answers = np.array([sigmoid(runtime.logit(image)) for image in views])
-        return float(metrics.balanced_accuracy(ai, answers, share))
+        return np.array(
+            [metrics.balanced_accuracy(ai, answers, share), metrics.auc(ai, answers, share)]
+        )
 
-    lost = right(serialise(network)) - right(files)
-    return Exported(*files, {"weight_bits": 8, "images": len(modern), "accuracy_lost": lost})
+    accuracy, auc = measures(serialise(network)) - measures(files)
+    lost = {"accuracy_lost": float(accuracy), "auc_lost": float(auc)}
+    return Exported(*files, {"weight_bits": 8, "images": len(modern), **lost})
 
 
 def in_floats(model: keras.Model, network: ov.Model, views: Pixels) -> Exported:
@@ -116,11 +119,10 @@ def in_floats(model: keras.Model, network: ov.Model, views: Pixels) -> Exported:
     Raises:
         ValueError: even 32-bit weights do not answer as Keras does.
     """
-    attempts = (
-        (8, serialise(shrink(network))),
-        (16, serialise(network, half=True)),
-        (32, serialise(network)),
-    )
+    whole, small = serialise(network), serialise(shrink(network))
+    attempts = [(16, serialise(network, half=True)), (32, whole)]
+    if len(small[1]) < len(whole[1]) / 2:  # Most of the network is large matrices.
+        attempts.insert(0, (8, small))
     for bits, files in attempts:
         gap = difference(model, files, views)
         if gap.max() <= PARITY:
@@ -151,7 +153,7 @@ def export(names: Iterable[str], places: Places, directory: Path) -> Manifest:
             integers = in_integers(
                 network, images, member.view, serving_views(seen, member.view, _some(seen))
             )
-            if integers.parity["accuracy_lost"] <= ACCURACY_LOST:
+            if max(integers.parity["accuracy_lost"], integers.parity["auc_lost"]) <= LOST:
                 exported = integers
         (directory / f"{name}.xml").write_bytes(exported.model)
         (directory / f"{name}.bin").write_bytes(exported.weights)
