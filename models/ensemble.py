@@ -77,11 +77,15 @@ class Ensemble:
             WeightsError: the manifest or a file is missing, damaged or made for other views.
         """
         manifest = load_manifest(directory)
-        rule = (second_look == "never" and manifest.first_look) or manifest
+        needed: set[str] = set()
+        if second_look != "never" or manifest.first_look is None:
+            needed |= set(manifest.stack.weights)
+        if second_look != "always" and manifest.first_look is not None:
+            needed |= set(manifest.first_look.stack.weights)
         runtimes = {
             record.name: load_member(directory, record, threads)
             for record in manifest.members
-            if record.name in rule.stack.weights
+            if record.name in needed
         }
         return cls(manifest, runtimes, second_look)
 
@@ -106,11 +110,11 @@ class Ensemble:
             sure = label_of(probability_of(first.stack, look.logits), first.doubt)
             if self._second_look == "never" or sure is not Label.UNCERTAIN:
                 return combine(self._manifest, look.logits)
-        look.by(self._runtimes)
+        look.by(self._manifest.stack.weights)
         return combine(self._manifest, look.logits)
 
     def logits(self, pixels: Pixels) -> dict[str, float]:
-        """Run every member: its mean logit over its views of the image; positive speaks for AI."""
+        """Run every loaded member: its mean logit over its views; positive speaks for AI."""
         look = _Look(prepare(pixels), self._runtimes)
         look.by(self._runtimes)
         return look.logits

@@ -97,22 +97,23 @@ class Manifest(_Record):
 
     released: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day of the export.")
     members: tuple[MemberRecord, ...] = Field(min_length=1)
-    stack: Stack
+    stack: Stack = Field(description="Of the members whose answers decide; the others add nothing.")
     thresholds: Thresholds
     first_look: FirstLook | None = Field(
-        default=None, description="Without it, every member looks at every image."
+        default=None, description="Without it, what decides looks at every image."
     )
     trained_on: tuple[str, ...] = Field(
         default=("train",), description="The splits that the head of clip was fitted to."
     )
 
     @model_validator(mode="after")
-    def _stack_knows_the_members(self) -> Self:
-        names = [member.name for member in self.members]
-        if sorted(names) != sorted(self.stack.weights):
-            raise ValueError("the stack weighs other members than the manifest lists")
-        if self.first_look and not set(self.first_look.stack.weights) < set(names):
-            raise ValueError("the first look is not by some of the members")
+    def _members_have_a_part(self) -> Self:
+        names = {member.name for member in self.members}
+        first = set(self.first_look.stack.weights) if self.first_look else set()
+        if names != set(self.stack.weights) | first:
+            raise ValueError("the members listed are not those that the stacks weigh")
+        if first == names:
+            raise ValueError("a first look by all members leaves none for a second")
         return self
 
     def version_with(self, second_look: SecondLook) -> str:
