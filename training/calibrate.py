@@ -98,17 +98,18 @@ def read_answers(manifest: Manifest, places: Places, weights: Path) -> Answers:
     others = unseen.read(places) if CLIP in names else None
     everything = "val" in manifest.trained_on
     splits: list[packs.Split] = ["val", "test"] if everything else ["val"]
-    examples = [
-        example for split in splits for example in score(split, "clean", places, weights).examples
-    ]
+    asked = [name for name in names if not (everything and name == CLIP)]
+    examples: list[packs.Example] = []
     rows = []
     for tier in TIERS:
         for split in splits:
-            scores = score(split, tier, places, weights)
+            scores = score(split, tier, places, weights, asked)
             columns = dict(scores.logits)
             if others and everything:
                 columns[CLIP] = others.of(split, scores.examples, tier)
             rows.append(np.stack([columns[name] for name in names], axis=1))
+            if tier == "clean":
+                examples += scores.examples
     extra = (others.views["train"].examples, others.logits["train"]) if others else None
     return Answers(names, np.concatenate(rows), examples, extra)
 

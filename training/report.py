@@ -142,7 +142,7 @@ def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str
         (
             member.name,
             member.view,
-            f"{manifest.stack.weights[member.name]:.3f}",
+            f"{manifest.stack.weights.get(member.name, 0):.3f}",
             member.training.get("seed", "–"),
             member.training.get("epochs", "–"),
             f"{member.parity['weight_bits']:.0f}" if "weight_bits" in member.parity else "–",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +65,13 @@ def degrade(pixels: Pixels, tier: Tier | None) -> Pixels:
     return np.asarray(recompress(image, "JPEG", tier.quality))
 
 
-def score(split: packs.Split, tier: str, places: Places, weights: Path) -> Scores:
+def score(
+    split: packs.Split,
+    tier: str,
+    places: Places,
+    weights: Path,
+    members: Collection[str] | None = None,
+) -> Scores:
     """Judge a split with the exported members; each one's answers are kept for the next time.
 
     Of sources with very many images some are left out, see ``packs.at_most``.
@@ -74,6 +81,7 @@ def score(split: packs.Split, tier: str, places: Places, weights: Path) -> Score
         tier: a name of ``TIERS``.
         places: where the data is.
         weights: the folder of the exported members.
+        members: those that are asked; all when left out.
     """
     images = packs.load(split, places.data, places.cache)
     chosen = packs.at_most(images.examples)
@@ -81,6 +89,8 @@ def score(split: packs.Split, tier: str, places: Places, weights: Path) -> Score
     kept.mkdir(parents=True, exist_ok=True)
     logits = {}
     for record in load_manifest(weights).members:
+        if members is not None and record.name not in members:
+            continue
         file = kept / f"{record.name}-{record.sha256[:8]}-{split}-{tier}.npy"
         if not file.exists():
             view, runtime = load_member(weights, record, threads=os.cpu_count() or 1)

@@ -13,7 +13,8 @@ from models.members import MEMBERS, Member
 from models.runtime import Runtime
 from models.views import Pixels, prepare
 from tests.pictures import PHOTOGRAPHS, photograph
-from training.export import PARITY, convert, difference
+from training.convert import serialise, to_openvino
+from training.export import PARITY, difference
 
 SHIPPED = load_manifest().members
 
@@ -28,18 +29,30 @@ def views_of(member: Member) -> Pixels:
 def test_an_exported_member_answers_as_keras_does(member: Member) -> None:
     keras.utils.set_random_seed(7)
     model = member.build()
-    exported = convert(model, member.view.shape, half=False)
+    exported = serialise(to_openvino(model, member.view.shape))
 
     assert difference(model, exported, views_of(member)).max() <= PARITY
 
 
 @pytest.mark.parametrize("record", SHIPPED, ids=[record.name for record in SHIPPED])
-def test_a_shipped_member_answers_as_keras_did_when_it_was_exported(record: MemberRecord) -> None:
-    runtime = Runtime((WEIGHTS / record.file).read_bytes())
+def test_a_shipped_member_answers_as_it_did_when_it_was_exported(record: MemberRecord) -> None:
+    file = WEIGHTS / record.file
+    runtime = Runtime(file.read_bytes(), file.with_suffix(".bin").read_bytes(), precision="f32")
     view = MEMBERS[record.name].view
     assert len(record.references) >= 4
 
     for reference in record.references:
         image = prepare(np.asarray(getattr(data, reference.image)()))
         probability = sigmoid(runtime.logit(view.serve(image)))
-        assert probability == pytest.approx(reference.probability, abs=PARITY), reference.image
+        # Sums of 8-bit products round otherwise where the processor lacks instructions for them.
+        gap = PARITY if "max" in record.parity else 0.05
+        assert probability == pytest.approx(reference.probability, abs=gap), reference.image
+
+
+def test_the_fastest_precision_is_near_the_exact_one() -> None:
+    file = WEIGHTS / "clip.xml"
+    model, weights = file.read_bytes(), file.with_suffix(".bin").read_bytes()
+    exact, fast = Runtime(model, weights, precision="f32"), Runtime(model, weights)
+
+    for views in views_of(MEMBERS["clip"]):
+        assert sigmoid(fast.logit(views)) == pytest.approx(sigmoid(exact.logit(views)), abs=0.03)
