@@ -71,7 +71,7 @@ def answered(light: float, strong: float, extra: float) -> Answers:
         for index, truth in enumerate(AI[:600])
     ]
     signal = SIGNAL[:600] - 1
-    noise = RNG.normal(0, 1, (2, 1800))
+    noise = np.random.default_rng(1).normal(0, 1, (2, 1800))
     tiers = np.tile(signal, 3)
     return Answers(
         ["cnn", "clip"],
@@ -101,14 +101,26 @@ MANIFEST = Manifest(
 )
 
 
-def test_the_stack_leans_on_the_stronger_member_and_looks_twice_when_in_doubt() -> None:
-    fitted = calibrate(MANIFEST, answered(0.5, 3.0, 3.0))
+def test_members_that_know_different_things_decide_together() -> None:
+    fitted = calibrate(MANIFEST, answered(1.0, 1.5, 1.5))
 
     assert fitted.stack.weights["clip"] > fitted.stack.weights["cnn"] > 0
+
+
+def test_clip_decides_alone_where_the_others_add_nothing() -> None:
+    fitted = calibrate(MANIFEST, answered(0.1, 5.0, 5.0))
+
+    assert set(fitted.stack.weights) == {"clip"}
     assert fitted.first_look is not None
     assert set(fitted.first_look.stack.weights) == {"cnn"}
-    assert fitted.first_look.doubt.real <= fitted.first_look.thresholds.real
-    assert fitted.first_look.doubt.ai >= fitted.first_look.thresholds.ai
+
+
+def test_the_light_members_may_decide_only_where_they_are_surer_than_a_label_asks() -> None:
+    first = calibrate(MANIFEST, answered(1.0, 1.5, 1.5)).first_look
+
+    assert first is not None
+    assert first.doubt.real <= first.thresholds.real
+    assert first.doubt.ai >= first.thresholds.ai
 
 
 def test_the_stack_is_cooled_where_other_sources_are_harder() -> None:
