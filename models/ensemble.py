@@ -20,7 +20,7 @@ from models.manifest import (
     load_manifest,
 )
 from models.members import MEMBERS
-from models.runtime import Runtime
+from models.runtime import THREADS, Runtime
 from models.verdict import Label
 from models.views import Pixels, View, prepare
 from settings import SecondLook
@@ -62,7 +62,7 @@ class Ensemble:
 
     @classmethod
     def load(
-        cls, directory: Path = WEIGHTS, second_look: SecondLook = "always", threads: int = 1
+        cls, directory: Path = WEIGHTS, second_look: SecondLook = "always", threads: int = THREADS
     ) -> Ensemble:
         """Load the members of a directory of weights, each held to its digest in the manifest.
 

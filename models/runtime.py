@@ -1,12 +1,12 @@
-"""Runs an exported member on one core: OpenVINO.
+"""Runs an exported member: OpenVINO.
 
 One engine for all members, because it was the fastest for each: equal to LiteRT with XNNPACK on the
-small ones in 32-bit floats, and half as fast again where the processor multiplies bfloat16. One
-thread each, because a worker has one process per core.
+small ones in 32-bit floats, and half as fast again where the processor multiplies bfloat16.
 """
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Precision = Literal["f32", "bf16"]
 
+THREADS = min(2, os.cpu_count() or 1)
+"""Of one process, where each core has a process: on two cores, two processes of two threads judge
+half as many images again as two of one (``clip``), for they wait for memory at different times."""
+
 
 class Runtime:
     """One exported member, ready to run; not to be shared between threads.
@@ -28,7 +32,7 @@ class Runtime:
         model: the ``.xml`` of an OpenVINO IR: uint8 views in, one logit for each out.
         weights: the ``.bin`` beside it.
         precision: of the arithmetic; left out, the fastest that the processor has.
-        threads: one in a worker, which has a process for every core.
+        threads: how many it computes with.
 
     Raises:
         ValueError: the bytes are not such a model.
