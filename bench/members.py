@@ -19,6 +19,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as opset
 
+from models.ensemble import load_member
 from models.manifest import WEIGHTS, load_manifest
 from models.members import MEMBERS, clip
 from models.runtime import Precision, Runtime, fastest_precision
@@ -93,14 +94,12 @@ def main() -> None:
             model = member.build()
             runs[f"{name} keras"] = lambda model=model, views=views: model.predict(views, verbose=0)
         network = to_openvino(model, member.view.shape)
-        runtimes = {"f32": Runtime(*serialise(network), precision="f32")}
-        file = WEIGHTS / records[name].file
-        shipped = file.read_bytes(), file.with_suffix(".bin").read_bytes()
-        runtimes["shipped"] = Runtime(*shipped)
+        _, shipped = load_member(WEIGHTS, records[name])
+        runtimes = {"f32": Runtime(*serialise(network), precision="f32"), "shipped": shipped}
         for kind, runtime in runtimes.items():
             runs[f"{name} {kind}"] = lambda runtime=runtime, views=views: runtime.answer(views)
         work[f"{name} f32"] = operations(network)
-        work[f"{name} shipped"] = operations(ov.Core().read_model(*shipped))
+        work[f"{name} shipped"] = operations(ov.Core().read_model(WEIGHTS / records[name].file))
 
     seconds = measure(runs, rounds)
     peak = {p: work[f"gemm {p}"] / statistics.median(seconds[f"gemm {p}"]) for p in ("f32", fast)}

@@ -61,9 +61,7 @@ class Ensemble:
         self._second_look = second_look
 
     @classmethod
-    def load(
-        cls, directory: Path = WEIGHTS, second_look: SecondLook = "always", threads: int = THREADS
-    ) -> Ensemble:
+    def load(cls, directory: Path = WEIGHTS, second_look: SecondLook = "always") -> Ensemble:
         """Load the members of a directory of weights, each held to its digest in the manifest.
 
         Members that will never look are not loaded.
@@ -71,7 +69,6 @@ class Ensemble:
         Args:
             directory: holds the manifest and the files that it names.
             second_look: when members look that have no part in the manifest's first look.
-            threads: of each member.
 
         Raises:
             WeightsError: the manifest or a file is missing, damaged or made for other views.
@@ -83,7 +80,7 @@ class Ensemble:
         if second_look != "always" and manifest.first_look is not None:
             needed |= set(manifest.first_look.stack.weights)
         runtimes = {
-            record.name: load_member(directory, record, threads)
+            record.name: load_member(directory, record, THREADS)
             for record in manifest.members
             if record.name in needed
         }

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -30,8 +31,9 @@ from models.manifest import (
 from training import metrics, unseen
 from training.datasets import packs
 from training.export import write
+from training.metrics import Floats
 from training.places import Places, add_arguments
-from training.scores import TIERS, Floats, score
+from training.scores import TIERS, score
 
 FOLDS = 5
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -167,7 +169,7 @@ def fit_stack(answers: Answers, names: Sequence[str]) -> tuple[Stack, Floats]:
         weights=dict(zip(names, (cooling * fitted.coef_[0]).tolist(), strict=True)),
         intercept=cooling * float(fitted.intercept_[0]),
     )
-    return stack, _sigmoid(cooling * logit)
+    return stack, expit(cooling * logit)
 
 
 def fit_by_source(
@@ -189,7 +191,7 @@ def fit_by_source(
             method="decision_function",
             params={"sample_weight": _per_image(share)},
         )
-        tried[strength] = (log_loss(ai, _sigmoid(odds), sample_weight=share), odds)
+        tried[strength] = (log_loss(ai, expit(odds), sample_weight=share), odds)
     best = min(tried, key=lambda strength: tried[strength][0])
     return best, tried[best][1]
 
@@ -210,11 +212,7 @@ def _own(answers: Answers, name: str, *, alone: bool = False) -> Scale:
     logit = answers.logits[:, answers.names.index(name)]
     ai, share = answers.ai, answers.share
     if name == CLIP and answers.extra is not None and not alone:
-        more, logits = answers.extra
-        examples = [*answers.examples * len(TIERS), *more]
-        logit = np.concatenate([logit, logits])
-        ai = np.array([example.ai for example in examples])
-        share = packs.weights(examples)
+        logit, ai, share = _beside(answers, logit, *answers.extra)
     return platt(logit[:, None], ai, share)
 
 
@@ -228,10 +226,16 @@ def _pool(answers: Answers, probability: Floats) -> tuple[Floats, NDArray[np.boo
         return probability, answers.ai, answers.share
     own = _own(answers, CLIP)
     more, logits = answers.extra
+    return _beside(answers, probability, more, expit(own.slope * logits + own.intercept))
+
+
+def _beside(
+    answers: Answers, values: Floats, more: list[packs.Example], extra: Floats
+) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """Put values of the extra images beside those of the others; with the truth, and weights."""
     examples = [*answers.examples * len(TIERS), *more]
-    extra = _sigmoid(own.slope * logits + own.intercept)
     ai = np.array([example.ai for example in examples])
-    return np.concatenate([probability, extra]), ai, packs.weights(examples)
+    return np.concatenate([values, extra]), ai, packs.weights(examples)
 
 
 def _first_look(answers: Answers, names: Sequence[str], whole: Floats) -> FirstLook:
@@ -297,11 +301,6 @@ def thresholds(probability: Floats, ai: NDArray[np.bool_], share: Floats) -> Thr
 
 def _regression(strength: float) -> LogisticRegression:
     return LogisticRegression(C=strength)
-
-
-def _sigmoid(odds: Floats) -> Floats:
-    probability: Floats = 1 / (1 + np.exp(-odds))
-    return probability
 
 
 def _per_image(share: Floats) -> Floats:

@@ -28,7 +28,7 @@ from training.datasets import cifake
 from training.evaluate import REPORT
 from training.imagenet import load_imagenet
 from training.places import Places, add_arguments
-from training.train import Checkpoint, Schedule, logits, loss, optimizer
+from training.train import Checkpoint, Schedule, averaged, logits, loss, optimizer
 
 SHIFT = 2
 """Pixels by which an image is moved at most, each way; what comes in mirrors what is inside."""
@@ -85,10 +85,8 @@ class Validation(callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Judge with the averaged weights, then go back to the raw ones."""
-        raw = self.model.get_weights()
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        right = (judge(self.model, self._images.pixels) > 0) == self._images.fake
-        self.model.set_weights(raw)
+        with averaged(self.model):
+            right = (judge(self.model, self._images.pixels) > 0) == self._images.fake
         if logs is not None:
             logs["val_accuracy"] = float(right.mean())
 

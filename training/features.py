@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from models.members import MEMBERS, clip
-from models.runtime import Runtime
+from models.runtime import THREADS, Runtime
 from models.views import Pixels, prepare
 from training.augment import augment
-from training.clip import fetch_file, load_clip, read_arrays
+from training.clip import pretrained
 from training.convert import serialise, to_openvino
 from training.datasets import packs
 from training.places import Places
@@ -82,19 +82,18 @@ def rows(split: packs.Split, images: packs.Images) -> list[Row]:
     return listed
 
 
-def load(split: packs.Split, places: Places, threads: int = 2) -> Features:
+def load(split: packs.Split, places: Places) -> Features:
     """Return the features of a split, computing those that are not kept yet.
 
     Args:
         split: which.
         places: where the data is, and where the features are kept.
-        threads: of the tower.
     """
     images = packs.load(split, places.data, places.cache)
     listed = rows(split, images)
     values, done = _open(places.runs / "features", f"{split}-{_identity()}", len(listed))
     if not done.all():
-        runtime = Runtime(*serialise(to_openvino(tower(places), VIEW.shape)), threads=threads)
+        runtime = Runtime(*serialise(to_openvino(tower(places), VIEW.shape)), threads=THREADS)
         for at in track(np.flatnonzero(done == 0), description=f"features of {split}"):
             row = listed[at]
             pixels = condition(images.pixels(row.index), row)
@@ -117,8 +116,7 @@ def condition(pixels: Pixels, row: Row) -> Pixels:
 
 def tower(places: Places) -> keras.Model:
     """Build the tower with CLIP's weights, ending where the member's head begins."""
-    member = clip.build()
-    load_clip(member, read_arrays(fetch_file(places.run("clip"))))
+    member = pretrained(places.run("clip"))
     return keras.Model(member.input, member.get_layer("logit").input, name="features")
 
 

@@ -6,14 +6,11 @@ Each takes the weights of one sample, shape (images,), or of many resamples at o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Truth = NDArray[np.bool_]
-Measure = Callable[[Truth, Floats, Floats], Floats]
 
 BINS = 10
 

@@ -21,18 +21,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from models.members import clip
 from training import features, metrics, teacher, unseen
-from training.clip import fetch_file, load_clip, read_arrays
+from training.clip import pretrained
 from training.datasets import packs
 from training.features import Features
+from training.metrics import Floats
 from training.places import Places, add_arguments
 
 FOLDS = 5
 STRENGTHS = (0.0003, 0.0005, 0.001, 0.002)
 """Inverse strengths of the regularisation that are tried."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,7 @@ def choose(known: Features, strengths: Sequence[float] = STRENGTHS) -> tuple[flo
 
 def build(head: Head, places: Places) -> keras.Model:
     """Build the whole member: the tower with CLIP's weights, and the head."""
-    member = clip.build()
-    load_clip(member, read_arrays(fetch_file(places.run("clip"))))
+    member = pretrained(places.run("clip"))
     member.get_layer("logit").set_weights(
         [head.weights.astype(np.float32)[:, None], np.array([head.intercept], np.float32)]
     )

@@ -18,9 +18,8 @@ from models.manifest import load_manifest
 from models.views import Pixels, prepare
 from training.augment import recompress
 from training.datasets import packs
+from training.metrics import Floats
 from training.places import Places
-
-Floats = NDArray[np.float64]
 
 
 class Tier(NamedTuple):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -59,7 +60,7 @@ def write(known: Features, logits: NDArray[np.float64], places: Places) -> None:
             for example, is_clean in zip(known.examples, clean, strict=True)
             if is_clean
         ],
-        opinions=(1 / (1 + np.exp(-logits[clean]))).astype(np.float32),
+        opinions=expit(logits[clean]).astype(np.float32),
         hints=padded,
     )
 

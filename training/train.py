@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +132,9 @@ class Validation(callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Judge the validation images with the averaged weights, then go back to the raw ones."""
-        raw = self.model.get_weights()
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
-        judged = list(zip(self._examples, logits(member_of(self.model), self._views), strict=True))
-        self.model.set_weights(raw)
+        with averaged(self.model):
+            answers = logits(member_of(self.model), self._views)
+        judged = list(zip(self._examples, answers, strict=True))
         for corpus in sorted({example.corpus for example in self._examples}):
             examples = [example for example, _ in judged if example.corpus == corpus]
             auc = roc_auc_score(
@@ -143,6 +144,15 @@ class Validation(callbacks.Callback):  # type: ignore[misc]
             )
             if logs is not None:
                 logs[f"val_auc_{corpus}"] = auc
+
+
+@contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Give a model that is being fitted its averaged weights for a while."""
+    raw = model.get_weights()
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    yield
+    model.set_weights(raw)
 
 
 def serving_views(images: packs.Images, view: View, indices: list[int]) -> Pixels:

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training import features
 from training.datasets import packs
 from training.features import Features
+from training.metrics import Floats
 from training.places import Places
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.pictures import encoded
+from tests.training.killed import kill_after_an_epoch
 from training import cifake_report
 from training.cifake import Batches, Config, benchmark, build, judge, read_config, train, vary
 from training.datasets import cifake
@@ -34,24 +33,6 @@ CONFIG = Config(
     peak_rate=1e-3,
     weight_decay=0.0,
 )
-
-DYING_RUN = """
-import os, sys
-from pathlib import Path
-from training.cifake import Config, train
-from training.places import Places
-from training.train import Checkpoint
-
-keep = Checkpoint.on_epoch_end
-
-def keep_and_die(self, epoch, logs):
-    keep(self, epoch, logs)
-    os._exit(9)
-
-Checkpoint.on_epoch_end = keep_and_die
-config, data, runs = sys.argv[1:]
-train(Config.model_validate_json(config), Places(Path(data), Path(runs)))
-"""
 
 PER_LABEL = {"train": 60, "test": 10}
 LEAKED = 3
@@ -192,9 +173,7 @@ def test_an_image_and_its_mirror_image_are_judged_the_same(places: Places) -> No
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
     places: Places, data: Path, tmp_path: Path
 ) -> None:
-    arguments = [CONFIG.model_dump_json(), str(places.data), str(places.runs)]
-    killed = subprocess.run([sys.executable, "-c", DYING_RUN, *arguments], capture_output=True)
-    assert killed.returncode == 9, killed.stderr.decode()
+    kill_after_an_epoch("training.cifake", CONFIG, places)
     found = train(CONFIG, places)
     expected = train(CONFIG, Places(data, tmp_path / "undisturbed"))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from models.members import MEMBERS
 from tests.pictures import drawing
 from tests.training.files import put
+from tests.training.killed import kill_after_an_epoch
 from training.calibrate import calibrate, read_answers
 from training.datasets import packs
 from training.datasets.manifest import Row, write_csv
@@ -33,24 +32,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 CONFIG = Config(
     member="cnn", seed=1, epochs=2, images_per_epoch=8, batch=4, peak_rate=1e-3, weight_decay=0.0
 )
-
-
-DYING_RUN = """
-import os, sys
-from pathlib import Path
-from training.places import Places
-from training.train import Checkpoint, Config, train
-
-keep = Checkpoint.on_epoch_end
-
-def keep_and_die(self, epoch, logs):
-    keep(self, epoch, logs)
-    os._exit(9)
-
-Checkpoint.on_epoch_end = keep_and_die
-config, data, runs = sys.argv[1:]
-train(Config.model_validate_json(config), Places(Path(data), Path(runs)))
-"""
 
 
 def logged(places: Places) -> list[dict[str, str]]:
@@ -74,9 +55,7 @@ def test_a_batch_is_half_ai_and_depends_on_seed_epoch_and_index_alone(places: Pl
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
     places: Places, drawn_data: Path, tmp_path: Path
 ) -> None:
-    arguments = [CONFIG.model_dump_json(), str(places.data), str(places.runs)]
-    killed = subprocess.run([sys.executable, "-c", DYING_RUN, *arguments], capture_output=True)
-    assert killed.returncode == 9, killed.stderr.decode()
+    kill_after_an_epoch("training.train", CONFIG, places)
     assert [row["epoch"] for row in logged(places)] == ["0"]
     train(CONFIG, places)
     undisturbed = Places(drawn_data, tmp_path / "undisturbed")
