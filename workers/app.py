@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from celery import Celery
 
 from settings import Settings
+from workers.connect import broker_of
 
 SOFT_TIME_LIMIT = 60
 """Seconds after which a task puts back what it has not begun."""
@@ -28,9 +31,12 @@ def make_celery(settings: Settings) -> Celery:
     Raises:
         ValueError: neither a broker nor a Redis is set.
     """
-    broker = settings.broker_url or settings.redis_url
-    if broker is None:
+    url = settings.broker_url or settings.redis_url
+    if url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
+    broker, options = broker_of(url)
+    if "redis" in urlsplit(url).scheme:
+        options |= REDIS_OPTIONS
     celery = Celery("assay", broker=broker)
     celery.conf.update(
         task_default_queue="interactive",
@@ -44,7 +50,7 @@ def make_celery(settings: Settings) -> Celery:
         task_soft_time_limit=SOFT_TIME_LIMIT,
         task_time_limit=HARD_TIME_LIMIT,
         broker_connection_retry_on_startup=True,
-        broker_transport_options=REDIS_OPTIONS if broker.startswith("redis") else {},
+        broker_transport_options=options,
         worker_proc_alive_timeout=60,  # loading the members can take its time on a busy machine
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
