@@ -18,6 +18,10 @@ BATCH: dict[Queue, int] = {"interactive": 4, "bulk": 16}
 where a task's overhead counts."""
 
 
+CONFIRM_TIMEOUT = 3
+"""Seconds that a broker which confirms what it was sent may take for it."""
+
+
 class Job(TypedDict):
     """One address to be judged; plain JSON, for it travels through the broker."""
 
@@ -36,4 +40,9 @@ def enqueue(celery: Celery, jobs: Sequence[Job], queue: Queue) -> None:
     """
     size = BATCH[queue]
     for start in range(0, len(jobs), size):
-        celery.send_task(JUDGE, args=[list(jobs[start : start + size])], queue=queue)
+        celery.send_task(
+            JUDGE,
+            args=[list(jobs[start : start + size])],
+            queue=queue,
+            confirm_timeout=CONFIRM_TIMEOUT,
+        )
