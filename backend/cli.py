@@ -182,8 +182,8 @@ def check(
 def _check(targets: list[str], settings: Settings) -> Iterator[CheckItem]:
     """Judge files and URLs, in order."""
     from backend.client import Client, local_server
+    from backend.lists import is_url
     from backend.local import LocalJudge
-    from backend.sources import is_url
 
     judge = LocalJudge(settings)
     client = Client(local_server(settings.bind))
