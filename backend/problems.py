@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
@@ -74,6 +75,11 @@ def register(app: Flask) -> None:
         answer = problem(503, "Assay cannot reach its store just now.")
         answer.headers["Retry-After"] = str(RETRY_AFTER)
         return answer
+
+    @app.errorhandler(ParseException)
+    def not_http(_error: ParseException) -> Response:
+        """Found while the body was read: a chunk of a length that is none."""
+        return problem(400, "The request breaks the rules of HTTP.")
 
     @app.errorhandler(Exception)
     def bug(_error: Exception) -> Response:
