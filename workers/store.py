@@ -114,6 +114,19 @@ def _address_key(address: str) -> str:
     return f"assay:address:{_hash(address)}"
 
 
+def connect(settings: Settings) -> Redis:
+    """Return a client, which connects when it is used, of the Redis that the settings name.
+
+    Raises:
+        ValueError: ``redis_url`` is not set.
+    """
+    if settings.redis_url is None:
+        raise ValueError("ASSAY_REDIS_URL is not set")
+    return Redis.from_url(
+        settings.redis_url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=15
+    )
+
+
 class Store:
     """All that is remembered. Thread-safe, like the connection pool below it.
 
@@ -141,13 +154,8 @@ class Store:
         Raises:
             ValueError: ``redis_url`` is not set.
         """
-        if settings.redis_url is None:
-            raise ValueError("ASSAY_REDIS_URL is not set")
-        redis = Redis.from_url(
-            settings.redis_url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=15
-        )
         return cls(
-            redis,
+            connect(settings),
             model_version=model_version,
             verdict_ttl=settings.verdict_ttl,
             failure_ttl=settings.failure_ttl,
