@@ -18,6 +18,7 @@ from redis.client import PubSub
 from models.errors import CheckError, ErrorCode
 from models.verdict import CheckItem, ItemError
 from settings import Settings
+from workers.connect import connect
 from workers.fetch.addresses import Network
 from workers.fetch.urls import canonical_url
 from workers.scans import keys
@@ -32,7 +33,7 @@ from workers.scans.keys import (
     script_keys,
 )
 from workers.scans.records import Request, ScanItem, ScanResult, ScanSummary, Work
-from workers.store import Known, connect
+from workers.store import Known
 
 INTAKE_TTL = 300
 """Seconds after which a scan that is being made, and grows no more, is taken for abandoned."""
@@ -74,8 +75,10 @@ class ScanStore:
         Raises:
             ValueError: ``redis_url`` is not set.
         """
+        if settings.redis_url is None:
+            raise ValueError("ASSAY_REDIS_URL is not set")
         return cls(
-            connect(settings),
+            connect(settings.redis_url),
             revalidate_after=settings.revalidate_after,
             allow_nets=settings.fetch_allow_nets,
         )
