@@ -9,6 +9,8 @@ if TYPE_CHECKING:  # a client needs the names below, and not Celery
     from celery import Celery
 
 Queue = Literal["interactive", "bulk"]
+QUEUES: tuple[Queue, ...] = ("interactive", "bulk")
+"""All queues; somebody waits for the first, so it goes first."""
 
 JUDGE = "assay.judge"
 """The name of the task that judges a batch of jobs."""

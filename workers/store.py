@@ -17,7 +17,8 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 ``assay:host:{{host}}``               (sorted set) requests under way to the host, by their deadline
 ``assay:host-down:{{host}}``          failures to connect to the host, one after the other
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
-``assay:workers``                     (sorted set) workers, by when they last showed life
+``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
+                                      last showed life
 ====================================  ============================================================
 """
 
@@ -101,6 +102,15 @@ class CheckRecord(_Record):
     queue: Queue = "interactive"
     uploaded: bool = False
     """Whether the URLs are `upload_address`es; a client's own such URL is just a bad one."""
+
+
+class WorkerRecord(_Record):
+    """What a worker says of itself while it lives."""
+
+    name: str
+    queues: tuple[Queue, ...]
+    processes: int
+    """How many fetch and judge."""
 
 
 def upload_address(sha256: str) -> str:
@@ -310,19 +320,23 @@ class Store:
 
     # Workers
 
-    def worker_lives(self, name: str) -> None:
-        """Note a worker's sign of life."""
-        self._redis.zadd("assay:workers", {name: time.time()})
-
-    def worker_left(self, name: str) -> None:
-        """Note that a worker has ended."""
-        self._redis.zrem("assay:workers", name)
-
-    def live_workers(self) -> list[str]:
-        """Return the names of the workers that showed life just now."""
+    def worker_lives(self, worker: WorkerRecord) -> None:
+        """Note a worker's sign of life, and forget those that vanished."""
         now = time.time()
-        names = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, "+inf")
-        return [name.decode() for name in cast(list[bytes], names)]
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zadd("assay:workers", {worker.model_dump_json(): now})
+            pipe.zremrangebyscore("assay:workers", "-inf", now - 100 * WORKER_TTL)
+            pipe.execute()
+
+    def worker_left(self, worker: WorkerRecord) -> None:
+        """Note that a worker takes no more work."""
+        self._redis.zrem("assay:workers", worker.model_dump_json())
+
+    def live_workers(self) -> list[WorkerRecord]:
+        """Return the workers that showed life just now."""
+        now = time.time()
+        records = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, "+inf")
+        return [WorkerRecord.model_validate_json(record) for record in cast(list[bytes], records)]
 
 
 class Listener:
