@@ -30,21 +30,24 @@ class Node:
     """One Valkey process on a free loopback port."""
 
     def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port("127.0.0.1")
-        log = folder / "valkey.log"
+        self._folder = folder
+        self._options = options
+        self.client = Redis(port=self.port, socket_timeout=5)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, with what it had before."""
+        log = self._folder / "valkey.log"
+        listen = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "")
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [
-                    find_server(),
-                    *options,
-                    *("--bind", "127.0.0.1", "--port", str(self.port), "--save", ""),
-                ],
-                cwd=folder,
+                [find_server(), *self._options, *listen],
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
             )
-        self.client = Redis(port=self.port, socket_timeout=5)
         until(self._answers, f"the Valkey of {log} answers")
 
     def kill(self) -> None:

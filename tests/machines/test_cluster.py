@@ -69,14 +69,13 @@ def test_checks_are_answered_from_a_cluster_and_said_to_be_unanswerable_without(
 
 
 def test_who_remembers_a_cluster_finds_it_again_when_it_is_back(tmp_path: Path) -> None:
-    with cluster(tmp_path / "1") as nodes:
-        port = nodes[0].port
-        client = connect(f"redis+cluster://127.0.0.1:{port}")
+    with cluster(tmp_path) as nodes:
+        client = connect(f"redis+cluster://127.0.0.1:{nodes[0].port}")
         store = Store(client, model_version="test-1", verdict_ttl=3600, failure_ttl=300)
         assert store.lookup(["https://example.com/a"]) == [None]
         nodes[0].kill()
         until(lambda: _fails(store), "a node's absence is noticed")
-        Node(tmp_path / "1" / "node0", "--cluster-enabled", "yes", "--cluster-port", "0", port=port)
+        nodes[0].start()
         until(lambda: not _fails(store), "it answers again")
 
 
