@@ -52,8 +52,8 @@ def _formatter() -> logging.Formatter:
     )
 
 
-def logging_config(settings: Settings) -> dict[str, Any]:
-    """Return the standard library's logging configuration (`logging.config`), for gunicorn too."""
+def _logging(settings: Settings) -> dict[str, Any]:
+    """Return the standard library's configuration, as `logging.config` takes it."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -72,7 +72,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
 
 def configure_logs(settings: Settings) -> None:
     """Send structlog's events, and the standard library's, to standard error as JSON lines."""
-    logging.config.dictConfig(logging_config(settings))
+    logging.config.dictConfig(_logging(settings))
     structlog.configure(
         processors=[*_ADDED, *_RENDERED],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
