@@ -63,7 +63,7 @@ def register(app: Flask) -> None:
             return error.response  # type: ignore[return-value]  # a werkzeug response at least
         answer = problem(error.code or 500, error.description or "")
         for name, value in error.get_headers():
-            if name.lower() in ("allow", "retry-after"):
+            if name.lower() in ("allow", "retry-after", "www-authenticate"):
                 answer.headers[name] = value
         return answer
 

@@ -17,6 +17,8 @@ verdict. What was found holds a copy of the verdict: a lookup is one MGET.
 ``assay:host-down:{host}``            failures to connect to the host, one after the other
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:workers``                     (sorted set) workers, by when they last showed life
+``assay:keys``                        (hash) API keys' ids → what is kept of them; `backend.keys`
+``assay:limit:…``                     what callers have used of their quotas; `backend.limits`
 ====================================  ============================================================
 """
 
@@ -50,6 +52,8 @@ HOST_DOWN_AFTER, HOST_DOWN_TTL = 5, 10
 """A host that fails this often in a row is left alone for this many seconds."""
 WORKER_TTL = 15
 """Seconds without a sign of life after which a worker counts as gone."""
+CONNECTION = {"socket_connect_timeout": 2, "socket_timeout": 5, "health_check_interval": 15}
+"""Seconds that Redis may take, and between two looks whether an idle connection still lives."""
 JUDGING_TTL = 60
 ATTEMPTS_TTL = 600
 UPLOAD_SCHEME = "sha256:"
@@ -94,6 +98,8 @@ class CheckRecord(_Record):
 
     urls: tuple[str, ...]
     created_at: float
+    owner: str = ""
+    """Who asked, and alone may ask for it again: an API key's id, or empty for who has none."""
     force: bool = False
     referer: str | None = None
     queue: Queue = "interactive"
@@ -104,6 +110,17 @@ class CheckRecord(_Record):
 def upload_address(sha256: str) -> str:
     """Return the address under which uploaded bytes are checked."""
     return UPLOAD_SCHEME + sha256
+
+
+def connect(settings: Settings) -> Redis:
+    """Connect (lazily) to the Redis that the settings name.
+
+    Raises:
+        ValueError: ``redis_url`` is not set.
+    """
+    if settings.redis_url is None:
+        raise ValueError("ASSAY_REDIS_URL is not set")
+    return Redis.from_url(settings.redis_url, **CONNECTION)
 
 
 def _hash(address: str) -> str:
@@ -141,13 +158,8 @@ class Store:
         Raises:
             ValueError: ``redis_url`` is not set.
         """
-        if settings.redis_url is None:
-            raise ValueError("ASSAY_REDIS_URL is not set")
-        redis = Redis.from_url(
-            settings.redis_url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=15
-        )
         return cls(
-            redis,
+            connect(settings),
             model_version=model_version,
             verdict_ttl=settings.verdict_ttl,
             failure_ttl=settings.failure_ttl,
