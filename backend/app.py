@@ -21,7 +21,7 @@ from settings import Settings, get_settings
 from workers.app import make_celery
 from workers.logs import configure_logs
 from workers.spool import Spool
-from workers.store import Store, connect
+from workers.store import Store
 
 DESCRIPTION = "Tells whether images on the web are likely AI-made."
 LARGEST_BODY = 2**20
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["assay"] = _services(settings)
     guard.register(app, settings)
-    auth.register(app, settings, KeyStore(connect(settings)))
+    auth.register(app, settings, KeyStore.open(settings))
     limits.register(app, settings)
     problems.register(app)
     for module in (checks, lookups, images, ops):

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -27,6 +28,14 @@ if TYPE_CHECKING:  # these take a second to import, and `assay --help` needs non
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 LONGEST_NAME = 100
 """Characters in the name of an API key."""
+
+
+class QueueName(StrEnum):
+    """The queues, as typer takes a list of choices."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -133,12 +142,21 @@ def api() -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    queue: Annotated[
+        list[QueueName],
+        typer.Option(
+            help="Serve this queue only; can be given again. "
+            "A worker of `interactive` alone is kept free for people who wait."
+        ),
+    ] = [*QueueName],  # noqa: B006 - typer needs a list, and nobody changes it
+) -> None:
     """Run a worker alone, against the Redis that ASSAY_REDIS_URL names."""
     settings = _settings(shared=True)
+    from workers.queue import QUEUES
     from workers.tasks import run_worker
 
-    run_worker(settings)
+    run_worker(settings, [name for name in QUEUES if name in queue])
 
 
 def _warn_of_strangers(settings: Settings) -> None:
@@ -199,11 +217,10 @@ def revoke_key(
 def _key_store() -> KeyStore:
     from backend.keys import KeyStore
     from backend.stack import find_store
-    from workers.store import connect
 
     settings = _settings()
     url = find_store(settings)
-    return KeyStore(connect(settings.model_copy(update={"redis_url": url})))
+    return KeyStore.open(settings.model_copy(update={"redis_url": url}))
 
 
 # Checks
@@ -237,8 +254,8 @@ def check(
 def _check(targets: list[str], settings: Settings) -> Iterator[CheckItem]:
     """Judge files and URLs, in order."""
     from backend.client import Client, local_server
+    from backend.lists import is_url
     from backend.local import LocalJudge
-    from backend.sources import is_url
 
     judge = LocalJudge(settings)
     client = Client(local_server(settings.bind))

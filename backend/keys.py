@@ -12,6 +12,9 @@ from typing import cast
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
 
+from settings import Settings
+from workers.connect import connect
+
 _KEYS = "assay:keys"
 """A hash: a key's id → `ApiKey` as JSON. It has no TTL, so Redis never evicts it."""
 _FORM = re.compile(r"assay_([0-9a-f]{12})_[0-9a-f]{64}")
@@ -46,6 +49,17 @@ class KeyStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+
+    @classmethod
+    def open(cls, settings: Settings) -> KeyStore:
+        """Connect (lazily) to the Redis that the settings name.
+
+        Raises:
+            ValueError: ``redis_url`` is not set.
+        """
+        if settings.redis_url is None:
+            raise ValueError("ASSAY_REDIS_URL is not set")
+        return cls(connect(settings.redis_url))
 
     def create(
         self, name: str, *, per_minute: int | None = None, per_day: int | None = None

@@ -25,7 +25,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
 
 from backend.auth import caller
 from settings import Settings
-from workers.store import CONNECTION
+from workers.connect import HEALTH_CHECK_INTERVAL, TIMEOUTS
 
 DEFAULT_FOR_KEYS = "600/minute;100000/day"
 """What an API key may use if neither it nor `ASSAY_RATE_LIMIT` says otherwise: ten images a second,
@@ -99,7 +99,11 @@ class _Limits:
             key_func=_payer,
             app=app,
             storage_uri=settings.redis_url,
-            storage_options={**CONNECTION, "key_prefix": "assay:limit"},
+            storage_options={
+                **TIMEOUTS,
+                "health_check_interval": HEALTH_CHECK_INTERVAL,
+                "key_prefix": "assay:limit",
+            },
             # The one strategy whose count a refused request leaves as it is, in two small keys.
             strategy="sliding-window-counter",
         )
