@@ -9,10 +9,10 @@ from ipaddress import IPv4Network, IPv6Network
 from celery import Celery
 
 from models.errors import CheckError
-from models.verdict import CheckItem
+from models.verdict import CheckItem, Verdict
 from workers.fetch.urls import canonical_url
 from workers.queue import Job, enqueue
-from workers.store import CheckRecord, Known, Store
+from workers.store import CheckRecord, Known, Store, upload_address
 
 
 class Checker:
@@ -48,6 +48,11 @@ class Checker:
             or CheckItem(url=url, status="unknown")
             for url in urls
         ]
+
+    def lookup_bytes(self, sha256s: Sequence[str]) -> list[CheckItem]:
+        """Return what is known of some files by their bytes' hashes, in order."""
+        verdicts = self._store.verdicts(sha256s)
+        return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
 
     def check(self, record: CheckRecord, wait: float) -> list[CheckItem]:
         """Return an item for each URL, in order; queue what is not known and wait for it.
@@ -138,3 +143,10 @@ def _item(url: str, known: Known | None, *, cached: bool) -> CheckItem | None:
     if verdict is not None and not cached:
         verdict = verdict.model_copy(update={"cached": False})
     return CheckItem(url=url, status="done", verdict=verdict)
+
+
+def _item_of_bytes(sha256: str, verdict: Verdict | None) -> CheckItem:
+    url = upload_address(sha256)
+    if verdict is None:
+        return CheckItem(url=url, status="unknown")
+    return CheckItem(url=url, status="done", verdict=verdict.model_copy(update={"cached": True}))
