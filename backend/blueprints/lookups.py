@@ -41,6 +41,7 @@ def get_lookup(path: PrefixPath) -> Response:
     answer.cache_control.public = caller() == ANYONE
     answer.cache_control.private = caller() != ANYONE
     answer.cache_control.max_age = FRESH_FOR
+    answer.vary.add("Origin")  # by which the CORS headers differ, also where there are none
     answer.set_etag(hashlib.sha256(answer.get_data()).hexdigest()[:32])
     return answer.make_conditional(request)  # type: ignore[return-value]  # it is this answer
 

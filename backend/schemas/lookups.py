@@ -54,7 +54,7 @@ class PrefixPath(BaseModel):
     prefix: str = Field(
         pattern=rf"^[0-9a-f]{{{SHORTEST_PREFIX},64}}$",
         description="The first 5 to 64 lower-case hex digits of the SHA-256 of a canonical URL.",
-        examples=["3f2a9"],
+        json_schema_extra={"example": "3f2a9"},
     )
 
 
