@@ -21,6 +21,8 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
                                       last showed life
+``assay:keys``                        (hash) API keys' ids → what is kept of them; `backend.keys`
+``assay:limit:…``                     what callers have used of their quotas; `backend.limits`
 ====================================  ============================================================
 """
 
@@ -119,6 +121,8 @@ class CheckRecord(_Record):
 
     urls: tuple[str, ...]
     created_at: float
+    owner: str = ""
+    """Who asked, and alone may ask for it again: an API key's id, or empty for who has none."""
     force: bool = False
     referer: str | None = None
     queue: Queue = "interactive"

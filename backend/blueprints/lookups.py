@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from flask import Response, request
 from flask_openapi3 import APIBlueprint
 
-from backend.auth import ANYONE, caller
+from backend.auth import ANYONE, SECURITY, caller
 from backend.blueprints.checks import reply
+from backend.limits import charge, price_of_lookup
 from backend.schemas.checks import CheckReply
 from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixPath, PrefixReply
 from backend.services import services
 from workers.store import Match
 
-blueprint = APIBlueprint("lookups", __name__, url_prefix="/v1")
+blueprint = APIBlueprint("lookups", __name__, url_prefix="/v1", abp_security=SECURITY)
 
 FRESH_FOR = 300
 """Seconds for which an answer to a prefix may be kept and given to others (RFC 9111)."""
@@ -27,6 +28,7 @@ def create_lookup(body: LookupBody) -> Response:
 
     The URLs come first, then the hashes, each in the order of the request.
     """
+    charge(price_of_lookup(len(body.urls) + len(body.sha256)), at_once=True)
     checker = services().checker
     return reply(None, checker.lookup(body.urls) + checker.lookup_bytes(body.sha256))
 
@@ -34,6 +36,7 @@ def create_lookup(body: LookupBody) -> Response:
 @blueprint.get("/lookups/<prefix>", responses={200: PrefixReply})
 def get_lookup(path: PrefixPath) -> Response:
     """Tell every known verdict on a URL whose hash begins so, without learning which was meant."""
+    charge(price_of_lookup(1), at_once=True)
     matches = services().store.with_prefix(path.prefix)
     body = PrefixReply(prefix=path.prefix, verdicts=[_hashed(match) for match in matches])
     answer = Response(body.model_dump_json(), content_type="application/json")
