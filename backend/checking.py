@@ -54,6 +54,15 @@ class Checker:
         verdicts = self._store.verdicts(sha256s)
         return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
 
+    def verdict_at(self, url: str) -> tuple[str, Verdict] | None:
+        """Return the canonical URL and the verdict that is known of it, if there is one."""
+        try:
+            address = canonical_url(url, self._allow_nets)
+        except CheckError:
+            return None
+        (known,) = self._store.lookup([address])
+        return (address, known.verdict) if known and known.verdict else None
+
     def check(self, record: CheckRecord, wait: float) -> list[CheckItem]:
         """Return an item for each URL, in order; queue what is not known and wait for it.
 

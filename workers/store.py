@@ -21,6 +21,7 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
                                       last showed life
+``assay:{{feedback}}:…``              what people say of verdicts; `workers.feedback`
 ``assay:keys``                        (hash) API keys' ids → what is kept of them; `backend.keys`
 ``assay:limit:…``                     what callers have used of their quotas; `backend.limits`
 ====================================  ============================================================
