@@ -193,3 +193,19 @@ def test_a_permitted_page_can_read_an_answer_whoever_asked_before_it(client: Fla
     answer = client.get(f"/v1/lookups/{HASH[:5]}", headers={"Origin": origin})
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert "Origin" in answer.headers["Vary"]
+
+
+# What it costs
+
+
+def test_a_verdict_is_written_in_one_round_trip(redis: Redis) -> None:
+    remember(redis, URL)  # connects
+    store = Store(redis, model_version=VERSION, verdict_ttl=3600, failure_ttl=300)
+    known = Known(at=time.time(), verdict=store.verdict(SHA))
+
+    def reads() -> int:
+        return int(redis.info("stats")["total_reads_processed"])
+
+    before = reads()
+    store.finish(URL, known)
+    assert reads() - before <= 2, "the pipeline, and the question itself"

@@ -63,7 +63,7 @@ def test_the_oldest_makes_room(feedback: FeedbackStore, redis: Redis) -> None:
 
 def test_redis_never_evicts_it(feedback: FeedbackStore, redis: Redis) -> None:
     feedback.add(said())
-    assert {redis.ttl(key) for key in redis.keys("*")} == {-1}
+    assert {redis.ttl(key) for key in list(redis.scan_iter())} == {-1}
 
 
 def test_nothing_was_said_at_first(feedback: FeedbackStore) -> None:

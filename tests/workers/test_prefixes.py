@@ -8,9 +8,9 @@ import pytest
 from redis import Redis
 
 from models.verdict import Verdict
-from tests.workers.test_store import ADDRESS, SHA, a_verdict, fail, remember
+from tests.workers.test_store import ADDRESS, SHA, fail, remember
 from workers.fetch.urls import SHORTEST_PREFIX, address_hash
-from workers.store import Known, Store, upload_address
+from workers.store import Store, upload_address
 
 HASH = address_hash(ADDRESS)
 PREFIX = HASH[:SHORTEST_PREFIX]
@@ -63,7 +63,7 @@ def test_an_uploaded_image_is_in_no_bucket(store: Store, redis: Redis) -> None:
     address = upload_address(SHA)
     remember(store, address)
     assert hashes(store, address_hash(address)) == []
-    assert redis.keys("assay:prefix:*") == []
+    assert list(redis.scan_iter("assay:prefix:*")) == []
 
 
 def test_a_url_that_fails_now_is_taken_out(store: Store, redis: Redis) -> None:
@@ -119,19 +119,6 @@ def test_another_model_s_verdicts_are_neither_told_nor_pruned(store: Store, redi
     newer = Store(redis, model_version="test-2", verdict_ttl=3600, failure_ttl=300)
     assert hashes(newer) == []
     assert hashes(store) == [HASH]
-
-
-def test_a_verdict_is_written_in_one_round_trip(store: Store, redis: Redis) -> None:
-    known = Known(at=time.time(), verdict=a_verdict())
-    store.finish(ADDRESS, known)  # connects
-
-    def reads() -> int:
-        return int(redis.info("stats")["total_reads_processed"])
-
-    before = reads()
-    store.finish(ADDRESS, known)
-    after = reads()
-    assert after - before <= 2, "the pipeline, and the question itself"
 
 
 def test_verdicts_are_found_by_the_bytes_hashes_in_order(store: Store) -> None:
