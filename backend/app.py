@@ -13,13 +13,14 @@ from flask.json.provider import JSONProvider
 from flask_openapi3 import Info, OpenAPI
 
 from backend import auth, guard, limits, problems
-from backend.blueprints import checks, images, lookups, ops
+from backend.blueprints import checks, feedback, images, lookups, ops
 from backend.checking import Checker
 from backend.keys import KeyStore
 from backend.services import Services
 from models.manifest import load_manifest
 from settings import Settings, get_settings
 from workers.app import make_celery
+from workers.feedback import FeedbackStore
 from workers.logs import configure_logs
 from workers.spool import Spool
 from workers.store import Store
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     auth.register(app, settings, KeyStore.open(settings))
     limits.register(app, settings)
     problems.register(app)
-    for module in (checks, lookups, images, ops):
+    for module in (checks, lookups, images, feedback, ops):
         app.register_api(module.blueprint)
     return app
 
@@ -79,7 +80,7 @@ def _services(settings: Settings) -> Services:
     )
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    return Services(checker, store, spool, model_version)
+    return Services(checker, store, spool, FeedbackStore.open(settings), model_version)
 
 
 def run_api(settings: Settings) -> None:

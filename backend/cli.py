@@ -47,6 +47,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+feedback_app = typer.Typer(no_args_is_help=True, help="What people say of verdicts.")
+app.add_typer(feedback_app, name="feedback")
 
 
 def main() -> None:
@@ -62,12 +64,13 @@ def main() -> None:
 def _foreseen() -> tuple[type[Exception], ...]:
     """Return the errors whose message is a sentence for people."""
     from backend.client import ServerError
+    from backend.export import ExportError
     from backend.results import ResultsError
     from backend.scan import ScanError
     from backend.stack import StackError
     from models.manifest import WeightsError
 
-    return ResultsError, ScanError, ServerError, StackError, WeightsError
+    return ExportError, ResultsError, ScanError, ServerError, StackError, WeightsError
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
@@ -221,6 +224,41 @@ def _key_store() -> KeyStore:
     settings = _settings()
     url = find_store(settings)
     return KeyStore.open(settings.model_copy(update={"redis_url": url}))
+
+
+# Feedback
+
+
+@feedback_app.command("export")
+def export_feedback(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            show_default=False, help="Gets the images, and manifest.csv, a list of them."
+        ),
+    ],
+) -> None:
+    """Fetch the images of which people know what they are, and list them for training.
+
+    What the verdict was stands beside what people say. Images that are gone, or have changed, are
+    left out, each with the reason; so are those of which people disagree.
+    """
+    from backend.console import messages, printable
+    from backend.export import export
+    from backend.stack import find_store
+    from workers.feedback import FeedbackStore
+    from workers.fetch.client import Fetcher
+
+    settings = _settings()
+    store = FeedbackStore.open(settings.model_copy(update={"redis_url": find_store(settings)}))
+    fetcher = Fetcher(settings.fetch_allow_nets)
+    show = messages()
+
+    def left_out(sentence: str) -> None:
+        show.print(f"left out: {printable(sentence)}", style="yellow", markup=False)
+
+    count = export(store.all(), folder, fetcher, left_out)
+    show.print(f"images in {folder / 'manifest.csv'}: {count:,}", markup=False)
 
 
 # Checks

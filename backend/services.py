@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from backend.checking import Checker
+from workers.feedback import FeedbackStore
 from workers.spool import Spool
 from workers.store import Store
 
@@ -19,6 +20,7 @@ class Services:
     checker: Checker
     store: Store
     spool: Spool
+    feedback: FeedbackStore
     model_version: str
 
 
