@@ -74,7 +74,7 @@ def test_a_machine_that_is_cut_off_in_mid_work_delays_and_loses_nothing_for_good
     place: Place,
 ) -> None:
     urls = pictures(place.site, 60, delay=0.3)
-    until(lambda: _workers(place) == 2, "both workers live")
+    until(lambda: _workers(place) == 2, "both workers live", 200)
     asked = check(place.server, urls).json()
     until(lambda: requests_of(place, 0) >= 2 and requests_of(place, 1) >= 2, "both work")
     place.network.cut(0)
@@ -96,7 +96,7 @@ def test_a_machine_that_is_cut_off_in_mid_work_delays_and_loses_nothing_for_good
 def test_what_is_sent_to_an_idle_machine_that_was_just_cut_off_is_done_elsewhere(
     place: Place,
 ) -> None:
-    until(lambda: _workers(place) == 2, "both workers live")
+    until(lambda: _workers(place) == 2, "both workers live", 200)
     place.network.cut(0)
     urls = pictures(place.site, 12, delay=0, prefix="idle")
     asked = [check(place.server, [url]).json()["id"] for url in urls]
