@@ -124,6 +124,11 @@ class WorkerRecord(_Record):
     processes: int
     """How many fetch and judge."""
 
+    @property
+    def machine(self) -> str:
+        """The name of the machine, or container, that it runs on."""
+        return self.name.rpartition("@")[2]
+
 
 def upload_address(sha256: str) -> str:
     """Return the address under which uploaded bytes are checked."""
