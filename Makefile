@@ -33,7 +33,7 @@ run: $(PYTHON_READY) ## Start Assay on this machine; Ctrl-C stops it
 	@exec .venv/bin/assay serve
 
 .PHONY: test
-test: $(PYTHON_READY) lint chromium ## Run every check and every test
+test: $(PYTHON_READY) lint chromium rabbitmq ## Run every check and every test
 	cd extension && npm test
 	.venv/bin/pytest
 
@@ -43,6 +43,8 @@ lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers and the e
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
+	.venv/bin/hadolint Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	cd extension && npm run check && npm run lint
 
 .PHONY: extension
@@ -69,8 +71,11 @@ clean: ## Remove what was installed and built here
 # The steps behind them
 
 # $(call debian_package,NAME,WORDS): install it where that may be done, or say in words what to do.
+# What is installed starts no service: the policy is there for so long, if the machine has none.
+POLICY := /usr/sbin/policy-rc.d
 define debian_package
 { if [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release 2>/dev/null; then \
+	[ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; install /dev/stdin $(POLICY) <<< $$'#!/bin/sh\nexit 101'; }; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(1); \
 else echo '$(strip $(2))' >&2; exit 1; fi; }
 endef
@@ -110,3 +115,9 @@ $(EXTENSION_READY): $(NODE_READY) $(EXTENSION_SOURCES)
 chromium:
 	@[ -x '$(CHROMIUM)' ] || $(call debian_package,chromium,\
 	The tests drive a real browser: install Chromium or set CHROMIUM to its path.)
+
+.PHONY: rabbitmq
+rabbitmq:
+	@[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null \
+	|| ($(call debian_package,rabbitmq-server,\
+	The tests that need RabbitMQ will be skipped; it is the package rabbitmq-server.)) || true

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -41,11 +41,14 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         default=None,
-        pattern=r"^rediss?://",
+        pattern=r"^(rediss?://.+|redis\+sentinel://[^/?#]+/[^/?#]+|redis\+cluster://[^/?#]+)$",
         description="The Redis or Valkey that holds verdicts. Unset: an embedded Valkey.",
     )
     broker_url: str | None = Field(
-        default=None, description="The Celery broker. Unset: the same Redis."
+        default=None,
+        pattern=r"^(rediss?|redis\+sentinel|amqps?)://.+$",
+        validate_default=True,
+        description="The Celery broker, a Redis or RabbitMQ. Unset: the same Redis.",
     )
     data_dir: Path = Field(
         default_factory=_default_data_dir,
@@ -91,6 +94,14 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written."
     )
+
+    @field_validator("broker_url")
+    @classmethod
+    def _cluster_is_no_broker(cls, url: str | None, info: ValidationInfo) -> str | None:
+        """Ask for a broker where the store is a cluster: Celery has no transport for one."""
+        if url is None and (info.data.get("redis_url") or "").startswith("redis+cluster:"):
+            raise ValueError("a Redis Cluster cannot be the broker, so another must be named")
+        return url
 
 
 @lru_cache(maxsize=1)

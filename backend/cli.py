@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:  # these take a second to import, and `assay --help` needs non
     from settings import Settings
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+class QueueName(StrEnum):
+    """The queues, as typer takes a list of choices."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -125,12 +134,21 @@ def api() -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    queue: Annotated[
+        list[QueueName],
+        typer.Option(
+            help="Serve this queue only; can be given again. "
+            "A worker of `interactive` alone is kept free for people who wait."
+        ),
+    ] = [*QueueName],  # noqa: B006 - typer needs a list, and nobody changes it
+) -> None:
     """Run a worker alone, against the Redis that ASSAY_REDIS_URL names."""
     settings = _settings(shared=True)
+    from workers.queue import QUEUES
     from workers.tasks import run_worker
 
-    run_worker(settings)
+    run_worker(settings, [name for name in QUEUES if name in queue])
 
 
 # Checks
@@ -164,8 +182,8 @@ def check(
 def _check(targets: list[str], settings: Settings) -> Iterator[CheckItem]:
     """Judge files and URLs, in order."""
     from backend.client import Client, local_server
+    from backend.lists import is_url
     from backend.local import LocalJudge
-    from backend.sources import is_url
 
     judge = LocalJudge(settings)
     client = Client(local_server(settings.bind))

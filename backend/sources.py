@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 import sys
@@ -12,13 +11,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.lists import (
+    URL,
+    ColumnError,
+    Entry,
+    ListError,
+    csv_entries,
+    is_url,
+    json_entry,
+    text_entries,
+)
 from models.errors import CheckError, ErrorCode, ImageError
 from models.image import sniff
 from workers.fetch.dial import Limits
 
 STDIN = "-"
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\\)")  # but not a Windows drive
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _IMAGE_NAME = re.compile(
     r".+\.(jpe?g|jpe|jfif|a?png|webp|gif|avif|bmp|dib|tiff?)", re.IGNORECASE | re.DOTALL
@@ -77,11 +85,6 @@ def _read(given: str, column: str | None) -> Iterator[Source]:
         raise SourceError(f"{given} cannot be read: {error.strerror}.") from error
 
 
-def is_url(text: str) -> bool:
-    """Tell URLs, of whatever scheme, from paths."""
-    return _SCHEME.match(text) is not None
-
-
 def read_file(path: Path) -> bytes:
     """Return the bytes of a file that is to be judged.
 
@@ -136,63 +139,47 @@ def _is_image(path: Path) -> bool:
 def _read_list(data: bytes, name: str, column: str | None) -> Iterator[Source]:
     text = data.decode("utf-8-sig", errors="replace")
     for entry in _entries(text, name, column):
-        if entry := _one_line(entry.strip()):
-            yield Source(entry) if is_url(entry) else Source(entry, Path(entry))
+        if url := _one_line(entry.url.strip()):
+            yield Source(url) if is_url(url) else Source(url, Path(url))
 
 
-def _entries(text: str, name: str, column: str | None) -> Iterator[str]:
+def _entries(text: str, name: str, column: str | None) -> Iterator[Entry]:
     """Tell the kind of list by its name or its first line, and read it."""
     first = next((line for line in text.split("\n") if line.strip()), "")
     suffix = Path(name).suffix.lower()
-    if suffix in (".jsonl", ".ndjson") or first.lstrip().startswith("{"):
-        return _json_entries(text, name, column or "url")
-    if suffix in (".csv", ".tsv") or (column or "url") in next(csv.reader([first]), []):
-        return _csv_entries(text, name, column, "\t" if suffix == ".tsv" else ",")
-    if column is not None:
-        raise SourceError(f"{name} has no column {column!r}: it is a plain list.")
-    return (line for line in text.split("\n") if not line.lstrip().startswith("#"))
+    try:
+        if suffix in (".jsonl", ".ndjson") or first.lstrip().startswith("{"):
+            yield from _json_entries(text, column or URL)
+        elif suffix in (".csv", ".tsv") or (column or URL) in next(csv.reader([first]), []):
+            csv.field_size_limit(LONGEST_FIELD)
+            lines = io.StringIO(text, newline="")
+            yield from csv_entries(lines, column, delimiter="\t" if suffix == ".tsv" else ",")
+        elif column is not None:
+            raise SourceError(f"{name} has no column {column!r}: it is a plain list.")
+        else:
+            yield from text_entries(text.split("\n"))
+    except ColumnError as error:
+        raise SourceError(
+            f"{name}, {_in_sentence(error)} Name what holds the URLs with --column."
+        ) from error
+    except ListError as error:
+        raise SourceError(f"{name}, {_in_sentence(error)}") from error
 
 
-def _json_entries(text: str, name: str, key: str) -> Iterator[str]:
+def _json_entries(text: str, key: str) -> Iterator[Entry]:
     """Read the key of each object; a line that has none stands for itself, and will fail."""
     lines = [line for line in text.split("\n") if line.strip()]
-    if lines and _value(lines[0], key) is None:
-        raise SourceError(f"The first line of {name} has no {key!r}; name the key with --column.")
-    for line in lines:
-        yield _value(line, key) or line
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield json_entry(line, number, key)
+        except ListError as error:
+            if number == 1:
+                raise ColumnError(number, error.detail) from error
+            yield Entry(number, line)
 
 
-def _value(line: str, key: str) -> str | None:
-    try:
-        value = json.loads(line)[key]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return None
-    return value if isinstance(value, str) else None
-
-
-def _csv_entries(text: str, name: str, column: str | None, delimiter: str) -> Iterator[str]:
-    csv.field_size_limit(LONGEST_FIELD)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        header = next(rows, [])
-        index = _column_index(header, name, column)
-        if header and is_url(header[index]):
-            yield header[index]  # there is no header; this is the first URL
-        yield from (row[index] for row in rows if len(row) > index)
-    except csv.Error as error:
-        raise SourceError(f"{name} is no CSV at line {rows.line_num}: {error}.") from error
-
-
-def _column_index(header: list[str], name: str, column: str | None) -> int:
-    titles = [title.strip() for title in header]
-    if (column or "url") in titles:
-        return titles.index(column or "url")
-    if column is None and len(titles) <= 1:
-        return 0
-    raise SourceError(
-        f"{name} has no column {column or 'url'!r} (it has {', '.join(titles)}); "
-        "name the one that holds the URLs with --column."
-    )
+def _in_sentence(error: ListError) -> str:
+    return f"line {error.line}: {error.detail}"
 
 
 def _one_line(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The embedded stack: Valkey, one worker and the API on this machine, under one parent."""
+"""The embedded stack: Valkey, the workers and the API on this machine, under one parent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 from typing import IO, Self
@@ -28,6 +29,9 @@ from settings import Settings
 
 START_SECONDS = 60.0
 """How long the stack may take until it is ready."""
+RESERVED_PROCESSES = 1
+"""Worker processes, beside those of the settings, that serve people who wait and nothing else."""
+_WORKERS = ("worker", "worker-interactive")
 STOP_SECONDS = 90.0
 """How long a part may take to finish what it runs; above a task's hard time limit."""
 
@@ -77,8 +81,12 @@ class Stack:
             if self.settings.redis_url is None:
                 url = self._start_valkey()
                 self.settings = self.settings.model_copy(update={"redis_url": url})
-            self._start("worker", [sys.executable, "-m", "backend.cli", "worker"])
-            self._start("api", [sys.executable, "-m", "backend.cli", "api"])
+            self._start_role("worker")
+            # Bulk work never takes the last process from people who wait.
+            self._start_role(
+                "worker", "--queue", "interactive", name=_WORKERS[1], processes=RESERVED_PROCESSES
+            )
+            self._start_role("api")
             self._wait_until_ready()
         except BaseException:
             self._stop()
@@ -102,9 +110,9 @@ class Stack:
                 )
 
     def worker_processes(self) -> list[psutil.Process]:
-        """Return the processes that fetch and judge."""
-        (worker,) = (part for part in self._parts if part.name == "worker")
-        return psutil.Process(worker.process.pid).children()
+        """Return the processes that fetch and judge: those of all queues, then the reserved."""
+        workers = [part for part in self._parts if part.name in _WORKERS]
+        return [child for part in workers for child in psutil.Process(part.process.pid).children()]
 
     # The parts
 
@@ -142,13 +150,30 @@ class Stack:
                     return url
         raise StackError(f"{program} did not answer in time; its log is {part.log}.")
 
-    def _start(self, name: str, command: list[str], stdin: bytes | None = None) -> _Part:
+    def _start_role(
+        self, role: str, *options: str, name: str | None = None, processes: int | None = None
+    ) -> _Part:
+        """Start a role of the command line, with another number of worker processes if given."""
+        more = {} if processes is None else {"worker_processes": processes}
+        return self._start(
+            name or role,
+            [sys.executable, "-m", "backend.cli", role, *options],
+            settings=self.settings.model_copy(update=more),
+        )
+
+    def _start(
+        self,
+        name: str,
+        command: list[str],
+        stdin: bytes | None = None,
+        settings: Settings | None = None,
+    ) -> _Part:
         """Start a part in a session of its own, so that a terminal's Ctrl-C reaches us alone."""
         log = self._folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603
                 command,
-                env=environment(self.settings),
+                env=environment(settings or self.settings),
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=output,
                 stderr=output,
@@ -172,8 +197,11 @@ class Stack:
         raise StackError(f"Not ready after {START_SECONDS:.0f} s; the logs are in {self._folder}.")
 
     def _stop(self) -> None:
-        for part in reversed(self._parts):
-            _end(part.process)
+        def are_workers(part: _Part) -> bool:
+            return part.name in _WORKERS
+
+        for _, parts in groupby(reversed(self._parts), are_workers):
+            _end(*(part.process for part in parts))
         self._parts.clear()
         if self._lock is not None:
             self._pids.unlink(missing_ok=True)
@@ -315,16 +343,18 @@ def environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def _end(process: subprocess.Popen[bytes] | psutil.Process) -> None:
-    """Ask a process to end, and kill it if it does not."""
-    try:
-        process.terminate()
-        process.wait(STOP_SECONDS)
-    except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
-        process.kill()
-        process.wait(5)
-    except psutil.NoSuchProcess:
-        return
+def _end(*processes: subprocess.Popen[bytes] | psutil.Process) -> None:
+    """Ask processes to end, all at once, and kill those that do not."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+            process.kill()
+            process.wait(5)
 
 
 def _with_port(settings: Settings) -> Settings:

@@ -65,7 +65,7 @@ def take_apart(data: bytes, name: str) -> Container:
     reader = _READERS.get(name, Container)
     try:
         return reader(data)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, OverflowError) as error:  # the last: beyond any memory
         raise DamagedError("The file ends too early.") from error
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from celery import Celery
 
 from settings import Settings
+from workers.connect import broker_of
 
 SOFT_TIME_LIMIT = 60
 """Seconds after which a task puts back what it has not begun."""
@@ -19,7 +22,16 @@ REDIS_OPTIONS = {
     "queue_order_strategy": "priority",
     "global_keyprefix": "assay:celery:",
 }
-"""What makes a Redis the broker that Assay expects; others need no such care."""
+"""What makes a Redis the broker that Assay expects."""
+
+AMQP_OPTIONS = {
+    # Else what is sent to a broker that just died is lost, and nobody is told.
+    "confirm_publish": True,
+}
+"""The same for RabbitMQ, which by itself delivers again when the connection to a worker ends."""
+
+HEARTBEAT = 30
+"""Seconds between signs of life to RabbitMQ; it gives a worker up that misses two of them."""
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -28,9 +40,12 @@ def make_celery(settings: Settings) -> Celery:
     Raises:
         ValueError: neither a broker nor a Redis is set.
     """
-    broker = settings.broker_url or settings.redis_url
-    if broker is None:
+    url = settings.broker_url or settings.redis_url
+    if url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
+    broker, options = broker_of(url)
+    over_amqp = urlsplit(url).scheme in ("amqp", "amqps")
+    options |= AMQP_OPTIONS if over_amqp else REDIS_OPTIONS
     celery = Celery("assay", broker=broker)
     celery.conf.update(
         task_default_queue="interactive",
@@ -38,13 +53,15 @@ def make_celery(settings: Settings) -> Celery:
         # A task is acknowledged when it is done, so that a killed worker's task runs elsewhere.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        # A process holds no task but the one it runs, so that none waits behind a slow one.
+        # A process holds no task but the one it runs, so that none waits behind a slow one. With
+        # RabbitMQ the first line does that, as tasks are acknowledged late.
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,
+        worker_disable_prefetch=not over_amqp,
         task_soft_time_limit=SOFT_TIME_LIMIT,
         task_time_limit=HARD_TIME_LIMIT,
         broker_connection_retry_on_startup=True,
-        broker_transport_options=REDIS_OPTIONS if broker.startswith("redis") else {},
+        broker_transport_options=options,
+        broker_heartbeat=HEARTBEAT,
         worker_proc_alive_timeout=60,  # loading the members can take its time on a busy machine
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,

@@ -9,6 +9,8 @@ if TYPE_CHECKING:  # a client needs the names below, and not Celery
     from celery import Celery
 
 Queue = Literal["interactive", "bulk"]
+QUEUES: tuple[Queue, ...] = ("interactive", "bulk")
+"""All queues; somebody waits for the first, so it goes first."""
 
 JUDGE = "assay.judge"
 """The name of the task that judges a batch of jobs."""
@@ -16,6 +18,10 @@ JUDGE = "assay.judge"
 BATCH: dict[Queue, int] = {"interactive": 4, "bulk": 16}
 """URLs a task: few where a person waits and all processes should share the work at once, more
 where a task's overhead counts."""
+
+
+CONFIRM_TIMEOUT = 3
+"""Seconds that a broker which confirms what it was sent may take for it."""
 
 
 class Job(TypedDict):
@@ -36,4 +42,9 @@ def enqueue(celery: Celery, jobs: Sequence[Job], queue: Queue) -> None:
     """
     size = BATCH[queue]
     for start in range(0, len(jobs), size):
-        celery.send_task(JUDGE, args=[list(jobs[start : start + size])], queue=queue)
+        celery.send_task(
+            JUDGE,
+            args=[list(jobs[start : start + size])],
+            queue=queue,
+            confirm_timeout=CONFIRM_TIMEOUT,
+        )

@@ -5,6 +5,7 @@ verdict. So an image at a thousand addresses is judged once, and a new model nev
 verdict. What was found holds a copy of the verdict: a lookup is one MGET.
 
 ``{a}`` is the SHA-256 of an address: a canonical URL, or ``sha256:<hex>`` for uploaded bytes.
+Doubled braces are braces in the key: they keep what is used together on one node of a cluster.
 
 ====================================  ============================================================
 ``assay:address:{a}``                 what was last found there, as ``Known``
@@ -13,10 +14,11 @@ verdict. What was found holds a copy of the verdict: a lookup is one MGET.
 ``assay:done:{a}``                    (channel) something new is known of the address
 ``assay:judging:{version}:{sha256}``  (lock) the one process that judges these bytes
 ``assay:attempts:{sha256}``           how often judging these bytes was begun and not ended
-``assay:host:{host}``                 (sorted set) requests under way to the host, by their deadline
-``assay:host-down:{host}``            failures to connect to the host, one after the other
+``assay:host:{{host}}``               (sorted set) requests under way to the host, by their deadline
+``assay:host-down:{{host}}``          failures to connect to the host, one after the other
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
-``assay:workers``                     (sorted set) workers, by when they last showed life
+``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
+                                      last showed life
 ====================================  ============================================================
 """
 
@@ -35,6 +37,7 @@ from redis.client import PubSub
 from models.errors import CheckError
 from models.verdict import ItemError, Verdict
 from settings import Settings
+from workers.connect import connect, get_many, publish
 from workers.queue import Queue
 
 QUEUED_TTL = 15 * 60
@@ -101,6 +104,15 @@ class CheckRecord(_Record):
     """Whether the URLs are `upload_address`es; a client's own such URL is just a bad one."""
 
 
+class WorkerRecord(_Record):
+    """What a worker says of itself while it lives."""
+
+    name: str
+    queues: tuple[Queue, ...]
+    processes: int
+    """How many fetch and judge."""
+
+
 def upload_address(sha256: str) -> str:
     """Return the address under which uploaded bytes are checked."""
     return UPLOAD_SCHEME + sha256
@@ -143,11 +155,8 @@ class Store:
         """
         if settings.redis_url is None:
             raise ValueError("ASSAY_REDIS_URL is not set")
-        redis = Redis.from_url(
-            settings.redis_url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=15
-        )
         return cls(
-            redis,
+            connect(settings.redis_url),
             model_version=model_version,
             verdict_ttl=settings.verdict_ttl,
             failure_ttl=settings.failure_ttl,
@@ -159,7 +168,7 @@ class Store:
         """Return what is known of each address, in order."""
         if not addresses:
             return []
-        raws = self._redis.mget([_address_key(address) for address in addresses])
+        raws = get_many(self._redis, [_address_key(address) for address in addresses])
         return [self._known(raw) for raw in raws]
 
     def _known(self, raw: bytes | str | None) -> Known | None:
@@ -200,7 +209,7 @@ class Store:
             else:
                 pipe.set(_address_key(address), known.model_dump_json(), ex=self._failure_ttl)
             pipe.delete(f"assay:flight:{h}")
-            pipe.publish(f"assay:done:{h}", b"")
+            publish(pipe, f"assay:done:{h}")
             pipe.execute()
 
     def wake(self, address: str) -> None:
@@ -208,7 +217,7 @@ class Store:
         h = _hash(address)
         with self._redis.pipeline() as pipe:
             pipe.delete(f"assay:flight:{h}")
-            pipe.publish(f"assay:done:{h}", b"")
+            publish(pipe, f"assay:done:{h}")
             pipe.execute()
 
     # One job per address in flight
@@ -265,7 +274,7 @@ class Store:
         """Take one of the places at the host, unless all are taken or it has not answered."""
         now = time.time()
         entered = self._enter_host(
-            keys=[f"assay:host:{host}", f"assay:host-down:{host}"],
+            keys=[f"assay:host:{{{host}}}", f"assay:host-down:{{{host}}}"],
             args=[
                 visitor,
                 now,
@@ -279,9 +288,9 @@ class Store:
 
     def leave_host(self, host: str, visitor: str, *, answered: bool) -> None:
         """Give the place at the host back, and note whether the host could be reached."""
-        down = f"assay:host-down:{host}"
+        down = f"assay:host-down:{{{host}}}"
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrem(f"assay:host:{host}", visitor)
+            pipe.zrem(f"assay:host:{{{host}}}", visitor)
             if answered:
                 pipe.delete(down)
             else:
@@ -311,19 +320,23 @@ class Store:
 
     # Workers
 
-    def worker_lives(self, name: str) -> None:
-        """Note a worker's sign of life."""
-        self._redis.zadd("assay:workers", {name: time.time()})
-
-    def worker_left(self, name: str) -> None:
-        """Note that a worker has ended."""
-        self._redis.zrem("assay:workers", name)
-
-    def live_workers(self) -> list[str]:
-        """Return the names of the workers that showed life just now."""
+    def worker_lives(self, worker: WorkerRecord) -> None:
+        """Note a worker's sign of life, and forget those that vanished."""
         now = time.time()
-        names = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, "+inf")
-        return [name.decode() for name in cast(list[bytes], names)]
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zadd("assay:workers", {worker.model_dump_json(): now})
+            pipe.zremrangebyscore("assay:workers", "-inf", now - 100 * WORKER_TTL)
+            pipe.execute()
+
+    def worker_left(self, worker: WorkerRecord) -> None:
+        """Note that a worker takes no more work."""
+        self._redis.zrem("assay:workers", worker.model_dump_json())
+
+    def live_workers(self) -> list[WorkerRecord]:
+        """Return the workers that showed life just now."""
+        now = time.time()
+        records = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, "+inf")
+        return [WorkerRecord.model_validate_json(record) for record in cast(list[bytes], records)]
 
 
 class Listener:

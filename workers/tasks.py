@@ -19,21 +19,27 @@ from workers.app import make_celery
 from workers.fetch.client import Fetcher
 from workers.judge import BatchJudge
 from workers.logs import configure_logs
-from workers.queue import JUDGE, Job, enqueue
+from workers.queue import JUDGE, QUEUES, Job, Queue, enqueue
 from workers.spool import Spool
-from workers.store import Store
+from workers.store import Store, WorkerRecord
 
 log = structlog.get_logger()
 
 
-def make_worker(settings: Settings) -> Celery:
+def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
     """Make the Celery application of a worker: the task, and its processes' set-up.
 
     Nothing here loads a model: the parent process only forks, and every child loads its own.
+
+    Args:
+        settings: the settings.
+        queues: the queues that it serves, as it will say of itself.
     """
     celery = make_celery(settings)
     store = Store.open(settings, load_manifest().version_with(settings.second_look))
-    name = worker_name()
+    worker = WorkerRecord(
+        name=worker_name(), queues=tuple(queues), processes=settings.worker_processes
+    )
     of_this_process: list[BatchJudge] = []
 
     @celery.task(name=JUDGE, bind=True)
@@ -51,11 +57,11 @@ def make_worker(settings: Settings) -> Celery:
     # The parent's signs of life; /readyz looks for them.
     @heartbeat_sent.connect(weak=False)
     def live(**_: object) -> None:
-        store.worker_lives(name)
+        store.worker_lives(worker)
 
     @worker_shutdown.connect(weak=False)
     def leave(**_: object) -> None:
-        store.worker_left(name)
+        store.worker_left(worker)
 
     @setup_logging.connect(weak=False)
     def set_up_logs(**_: object) -> None:
@@ -86,16 +92,20 @@ def worker_name() -> str:
     return f"assay-{os.getpid()}@{socket.gethostname()}"
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     """Run a worker until SIGTERM or SIGINT, which lets it finish what it runs.
+
+    Args:
+        settings: the settings.
+        queues: those that it serves, the first one first.
 
     Raises:
         ValueError: no Redis is set.
     """
-    make_worker(settings).worker_main(
+    make_worker(settings, queues).worker_main(
         [
             "worker",
-            "--queues=interactive,bulk",
+            f"--queues={','.join(queues)}",
             f"--concurrency={settings.worker_processes}",
             f"--hostname={worker_name()}",
             f"--loglevel={settings.log_level}",

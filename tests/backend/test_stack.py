@@ -84,7 +84,7 @@ def test_ctrl_c_stops_every_process_and_a_restart_remembers(
     site.expect_request("/a.jpg").respond_with_data(encoded(photograph()))
     with serving(settings) as process:
         family = psutil.Process(process.pid).children(recursive=True)
-        assert len(family) >= 5, "Valkey, the worker and its process, gunicorn and its processes"
+        assert len(family) >= 8, "Valkey, two workers with a process each, gunicorn with two"
         assert check(settings, site.url_for("/a.jpg"))["status"] == "done"
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does
         assert process.wait(60) == 0

@@ -11,7 +11,14 @@ from redis import Redis
 
 from models.errors import CheckError, ErrorCode
 from models.verdict import ImageFacts, ItemError, Label, Verdict
-from workers.store import HOST_DOWN_AFTER, REQUESTS_PER_HOST, CheckRecord, Known, Store
+from workers.store import (
+    HOST_DOWN_AFTER,
+    REQUESTS_PER_HOST,
+    CheckRecord,
+    Known,
+    Store,
+    WorkerRecord,
+)
 
 ADDRESS = "https://example.com/a.jpg"
 SHA = "ab" * 32
@@ -214,11 +221,13 @@ def test_who_listens_hears_of_an_address_that_becomes_known(store: Store, how: s
 
 
 def test_workers_are_alive_until_they_leave_or_fall_silent(store: Store, redis: Redis) -> None:
-    store.worker_lives("a")
-    store.worker_lives("b")
-    assert sorted(store.live_workers()) == ["a", "b"]
-    store.worker_left("a")
-    redis.zadd("assay:workers", {"b": time.time() - 60})
+    a = WorkerRecord(name="a", queues=("interactive", "bulk"), processes=2)
+    b = WorkerRecord(name="b", queues=("interactive",), processes=1)
+    store.worker_lives(a)
+    store.worker_lives(b)
+    assert store.live_workers() == [a, b]
+    store.worker_left(a)
+    redis.zadd("assay:workers", {b.model_dump_json(): time.time() - 60})
     assert store.live_workers() == []
 
 

@@ -158,6 +158,9 @@ def _parse_ipv4(text: str) -> IPv4Address:
 
 
 def _parse_number(text: str) -> int:
+    # What int() takes for a number beyond digits: signs, spaces, underscores.
+    if not _NUMBER.fullmatch(text):
+        raise _bad_url("The URL's IPv4 address is not one.")
     try:
         if text.startswith("0x"):
             return int(text[2:] or "0", 16)

@@ -1,0 +1,75 @@
+"""Small files to begin fuzzing with: one of each kind, so that every reader is entered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from tests.models.image_files import (
+    jpeg_segment,
+    p3_profile,
+    picture,
+    png_chunk,
+    with_jpeg_segment,
+    with_png_chunk,
+)
+from tests.pictures import encoded
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    b'xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"><i:DigitalSourceType>'
+    b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    b"</i:DigitalSourceType></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
+
+
+def write_seeds(folder: Path) -> None:
+    """Write every seed into a folder, each named by its hash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for data in seeds():
+        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def seeds() -> Iterator[bytes]:
+    """Yield files of every format and mode that is decoded, and some that are refused."""
+    small = picture(64, 64).quantize(16).convert("RGB")
+    frames = [small, small.rotate(90)]
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0131] = 6, "NovelAI"
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + "Steps: 20, Sampler: a".encode("utf-16-be")
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP", "TIFF"):
+        yield encoded(small, kind)
+        if kind not in ("GIF", "BMP"):
+            yield encoded(small, kind, exif=exif.tobytes(), quality=30)
+        if kind in ("PNG", "WEBP", "GIF", "AVIF", "TIFF"):
+            yield encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    for mode in ("1", "L", "P", "LA", "RGBA", "I;16"):
+        yield encoded(small.convert("L" if mode == "I;16" else "RGBA").convert(mode), "PNG")
+    for mode in ("L", "CMYK"):
+        yield encoded(small.convert(mode), "JPEG", quality=30)
+    yield encoded(small, "JPEG", progressive=True, quality=30)
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4"):
+        image = small.convert("1") if compression == "group4" else small
+        yield encoded(image, "TIFF", compression=compression)
+    yield encoded(small.convert("CMYK"), "TIFF")
+    yield encoded(small, "WEBP", lossless=True)
+    yield encoded(small.convert("P"), "BMP")
+    yield encoded(small, "JPEG", icc_profile=p3_profile(), quality=30)
+    yield encoded(small.convert("L"), "PNG", icc_profile=p3_profile())
+    yield with_jpeg_segment(
+        encoded(small, quality=30), jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP)
+    )
+    texts = PngInfo()
+    texts.add_text("parameters", "a fox\nSteps: 20, Sampler: Euler a")
+    texts.add_text("prompt", '{"class_type": "KSampler"}', zip=True)
+    texts.add_itxt("XML:com.adobe.xmp", XMP.decode(), zip=True)
+    yield encoded(small.convert("1"), "PNG", pnginfo=texts)
+    yield with_png_chunk(
+        encoded(small.convert("1"), "PNG"), png_chunk(b"tEXt", b"Software\0NovelAI")
+    )
+    yield from (exif.tobytes(), XMP, b"<svg/>", b"\0\0\1\0" + bytes(20))

@@ -1,0 +1,147 @@
+"""A RabbitMQ as the broker, the store as ever: what a Redis promises, it promises too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from pytest_httpserver import HTTPServer
+from redis import Redis
+
+from models.manifest import load_manifest
+from settings import Settings
+from tests.conftest import hits, settings_at, until
+from tests.machines.rabbitmq import Rabbit, find_program
+from tests.machines.roles import api, check, kill, pictures, role, until_done
+from workers.app import make_celery
+from workers.queue import Queue, enqueue
+from workers.store import Store
+
+PROGRAM = find_program()
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None, reason="no RabbitMQ here; Debian and Ubuntu: apt install rabbitmq-server"
+)
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    node = Rabbit(str(PROGRAM), tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, rabbit: Rabbit, valkey_url: str, redis: Redis) -> Settings:
+    assert redis.dbsize() == 0
+    return settings_at(tmp_path, redis_url=valkey_url, broker_url=rabbit.url, worker_processes=1)
+
+
+@pytest.fixture
+def server(settings: Settings, tmp_path: Path) -> Iterator[str]:
+    with api(settings, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def worker(settings: Settings, tmp_path: Path) -> Iterator[psutil.Process]:
+    with role(settings, "worker", log=tmp_path / "worker.log") as process:
+        yield process
+
+
+def test_a_check_goes_through_rabbitmq_and_no_message_through_redis(
+    server: str, worker: psutil.Process, redis: Redis, site: HTTPServer
+) -> None:
+    (url,) = pictures(site, 1, delay=0, prefix="one")
+    asked = check(server, [url], wait=20).json()
+    until_done(server, asked["id"], 1)
+    assert worker.is_running()
+    assert redis.keys("assay:celery:*") == []
+
+
+def test_the_work_of_a_machine_that_lost_power_is_done_by_another(
+    server: str, settings: Settings, worker: psutil.Process, site: HTTPServer, tmp_path: Path
+) -> None:
+    (url,) = pictures(site, 1, delay=3, prefix="slow")
+    asked = check(server, [url]).json()
+    until(lambda: _fetching(worker, site), "it fetches")
+    kill(worker)
+    with role(settings, "worker", log=tmp_path / "other.log"):
+        until_done(server, asked["id"], 1)
+
+
+def test_what_was_queued_and_what_ran_outlive_a_broker_that_is_killed(
+    server: str, rabbit: Rabbit, worker: psutil.Process, site: HTTPServer
+) -> None:
+    urls = pictures(site, 40, delay=0.3, prefix="many")
+    asked = check(server, urls).json()
+    until(lambda: len(site.log) >= 4, "the work has begun")
+    rabbit.kill()
+    assert worker.is_running()
+    assert len(site.log) < 40
+    rabbit.start()
+    until_done(server, asked["id"], 40, seconds=180)
+    assert sum(hits(site, f"/many-{number}.jpg") for number in range(40)) <= 48, (
+        "only what ran may run twice"
+    )
+
+
+def test_without_its_broker_the_api_says_so_and_goes_on_when_it_is_back(
+    server: str, rabbit: Rabbit, worker: psutil.Process, site: HTTPServer
+) -> None:
+    first, second, third = pictures(site, 3, delay=0, prefix="later")
+    until_done(server, check(server, [first], wait=20).json()["id"], 1)
+    rabbit.pause()
+    try:
+        hangs = check(server, [second])
+    finally:
+        rabbit.go_on()
+    rabbit.kill()
+    away = check(server, [third])
+    rabbit.start()
+    for refused in (hangs, away):
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+    assert worker.is_running()
+    until_done(server, check(server, [second, third], wait=20).json()["id"], 2)
+
+
+def test_who_waits_has_few_batches_of_bulk_work_ahead(
+    settings: Settings, worker: psutil.Process, site: HTTPServer
+) -> None:
+    store = Store.open(settings, load_manifest().version)
+    until(lambda: bool(store.live_workers()), "the worker lives")
+    bulk = pictures(site, 160, delay=0.05, prefix="bulk")
+    put(settings, store, bulk, "bulk")
+    (urgent,) = pictures(site, 1, delay=0, prefix="urgent")
+    put(settings, store, [urgent], "interactive")
+    until(lambda: _judged(store, urgent), "the urgent one is judged")
+    done = sum(_judged(store, url) for url in bulk)
+    assert done <= 48, "RabbitMQ serves both queues in turn: what runs, and a batch or two"
+    assert worker.is_running()
+
+
+def put(settings: Settings, store: Store, urls: list[str], queue: Queue) -> None:
+    store.claim(urls)
+    enqueue(
+        make_celery(settings),
+        [{"address": url, "since": 0, "referer": None, "queue": queue} for url in urls],
+        queue,
+    )
+
+
+def _judged(store: Store, url: str) -> bool:
+    (known,) = store.lookup([url])
+    return known is not None and known.verdict is not None
+
+
+def _fetching(worker: psutil.Process, site: HTTPServer) -> bool:
+    return any(
+        connection.raddr and connection.raddr.port == site.port
+        for child in worker.children()
+        for connection in child.net_connections()
+    )

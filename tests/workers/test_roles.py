@@ -1,0 +1,102 @@
+"""Which queues a worker serves: all, or one for which it is kept free."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+from redis import Redis
+
+from backend.stack import Stack, environment
+from models.manifest import load_manifest
+from settings import Settings
+from tests.conftest import hits, settings_at, until
+from tests.pictures import drawing, encoded
+from workers.app import make_celery
+from workers.queue import Queue, enqueue
+from workers.store import Store, WorkerRecord
+
+Start = Callable[..., WorkerRecord]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, valkey_url: str) -> Settings:
+    return settings_at(tmp_path, redis_url=valkey_url, worker_processes=1)
+
+
+@pytest.fixture
+def store(settings: Settings, redis: Redis) -> Store:
+    assert redis.dbsize() == 0
+    return Store.open(settings, load_manifest().version)
+
+
+@pytest.fixture
+def start(settings: Settings, store: Store, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker with these options, and return what it says of itself."""
+    with ExitStack() as at_the_end:
+
+        def starter(*options: str) -> WorkerRecord:
+            before = store.live_workers()
+            log = at_the_end.enter_context((tmp_path / f"worker{len(before)}.log").open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "backend.cli", "worker", *options],
+                env=environment(settings),
+                stdout=log,
+                stderr=log,
+            )
+            at_the_end.callback(process.wait, 30)
+            at_the_end.callback(process.terminate)
+            until(lambda: len(store.live_workers()) > len(before), "the worker lives")
+            (record,) = [each for each in store.live_workers() if each not in before]
+            return record
+
+        yield starter
+
+
+def put(settings: Settings, store: Store, url: str, queue: Queue) -> None:
+    store.claim([url])
+    enqueue(
+        make_celery(settings),
+        [{"address": url, "since": 0, "referer": None, "queue": queue}],
+        queue,
+    )
+
+
+def test_a_worker_serves_both_queues_unless_it_is_told_which(start: Start) -> None:
+    record = start()
+    assert record.queues == ("interactive", "bulk")
+    assert record.processes == 1
+    assert start("--queue", "bulk").queues == ("bulk",)
+
+
+def test_a_worker_kept_for_people_leaves_bulk_work_alone(
+    start: Start, settings: Settings, store: Store, site: HTTPServer
+) -> None:
+    urls = [site.url_for(path) for path in ("/bulk.png", "/urgent.png")]
+    for number, path in enumerate(("/bulk.png", "/urgent.png")):
+        site.expect_request(path).respond_with_data(encoded(drawing(number), "PNG"))
+    put(settings, store, urls[0], "bulk")
+
+    assert start("--queue", "interactive").queues == ("interactive",)
+    put(settings, store, urls[1], "interactive")
+
+    until(lambda: store.lookup(urls)[1] is not None, "the urgent one is judged")
+    assert hits(site, "/bulk.png") == 0
+    start("--queue", "bulk")
+    until(lambda: store.lookup(urls)[0] is not None, "the other worker does the bulk work")
+
+
+def test_the_stack_keeps_one_process_for_people(stack: Stack) -> None:
+    store = Store.open(stack.settings, load_manifest().version)
+    shared, reserved = sorted(store.live_workers(), key=lambda each: -len(each.queues))
+    assert (shared.queues, shared.processes) == (
+        ("interactive", "bulk"),
+        stack.settings.worker_processes,
+    )
+    assert (reserved.queues, reserved.processes) == (("interactive",), 1)
+    assert len(stack.worker_processes()) == stack.settings.worker_processes + 1
