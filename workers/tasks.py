@@ -104,6 +104,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     """
     make_worker(settings, queues).worker_main(
         [
+            "--quiet",  # else it would end where its banner cannot be written
             "worker",
             f"--queues={','.join(queues)}",
             f"--concurrency={settings.worker_processes}",
