@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import structlog
 from flask import Flask, Response
 from kombu.exceptions import OperationalError
@@ -14,7 +16,8 @@ from werkzeug.http import HTTP_STATUS_CODES
 log = structlog.get_logger()
 
 RETRY_AFTER = 5
-"""Seconds after which a client may try again when Redis or the broker is away."""
+"""Seconds after which a client may try again when Redis, the broker or room on the disk is away."""
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_AN_OBJECT = "A JSON object is needed, with Content-Type: application/json."
 
 
@@ -41,6 +44,13 @@ def problem(status: int, detail: str, errors: list[InvalidField] | None = None) 
     return Response(
         body.model_dump_json(exclude_none=True), status, content_type="application/problem+json"
     )
+
+
+def later(detail: str) -> Response:
+    """Make the response for what cannot be done now, and may be asked for again soon."""
+    answer = problem(503, detail)
+    answer.headers["Retry-After"] = str(RETRY_AFTER)
+    return answer
 
 
 def invalid_request(error: ValidationError) -> Response:
@@ -73,9 +83,14 @@ def register(app: Flask) -> None:
     @app.errorhandler(OperationalError)
     def store_is_away(error: Exception) -> Response:
         log.warning("store_unavailable", error=type(error).__name__)
-        answer = problem(503, "Assay cannot reach its store just now.")
-        answer.headers["Retry-After"] = str(RETRY_AFTER)
-        return answer
+        return later("Assay cannot reach its store just now.")
+
+    @app.errorhandler(OSError)
+    def disk_is_full(error: OSError) -> Response:
+        if error.errno not in _DISK_FULL:
+            return bug(error)
+        log.warning("disk_full")
+        return later("Assay's disk is full; nothing can be uploaded just now.")
 
     @app.errorhandler(Exception)
     def bug(_error: Exception) -> Response:
