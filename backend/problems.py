@@ -6,6 +6,7 @@ import errno
 
 import structlog
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
@@ -91,6 +92,11 @@ def register(app: Flask) -> None:
             return bug(error)
         log.warning("disk_full")
         return later("Assay's disk is full; nothing can be uploaded just now.")
+
+    @app.errorhandler(ParseException)
+    def not_http(_error: ParseException) -> Response:
+        """Found while the body was read: a chunk of a length that is none."""
+        return problem(400, "The request breaks the rules of HTTP.")
 
     @app.errorhandler(Exception)
     def bug(_error: Exception) -> Response:
