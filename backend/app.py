@@ -12,13 +12,14 @@ from flask.json.provider import JSONProvider
 from flask_openapi3 import Info, OpenAPI
 
 from backend import guard, problems
-from backend.blueprints import checks, images, lookups, ops
+from backend.blueprints import checks, images, lookups, ops, scans
 from backend.checking import Checker
 from backend.services import Services
 from models.manifest import load_manifest
 from settings import Settings, get_settings
 from workers.app import make_celery
 from workers.logs import configure_logs
+from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
 
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.extensions["assay"] = _services(settings)
     guard.register(app, settings)
     problems.register(app)
-    for module in (checks, lookups, images, ops):
+    for module in (checks, lookups, images, scans, ops):
         app.register_api(module.blueprint)
     return app
 
@@ -77,7 +78,7 @@ def _services(settings: Settings) -> Services:
     )
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    return Services(checker, store, spool, model_version)
+    return Services(checker, store, spool, ScanStore.open(settings), model_version)
 
 
 def run_api(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from flask import Response, request
@@ -20,6 +21,11 @@ LONGEST_STREAM = 600.0
 """Seconds after which a stream ends, so that the client connects anew and goes on."""
 RECONNECT_AFTER = 2000
 """Milliseconds that a client should wait before it connects anew."""
+EVENTS: dict[str, Any] = {
+    "description": "Server-sent events, until all is known; 204 to who has seen the last one.",
+    "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+}
+"""What OpenAPI says of such an answer."""
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -43,7 +49,10 @@ class Event:
     def encode(self) -> bytes:
         """Write the event as it goes over the wire."""
         lines = [f"id: {self.id}"] if self.id is not None else []
-        lines += [f"event: {self.name}", *(f"data: {line}" for line in _LINE_BREAK.split(self.data))]
+        lines += [
+            f"event: {self.name}",
+            *(f"data: {line}" for line in _LINE_BREAK.split(self.data)),
+        ]
         return ("\n".join(lines) + "\n\n").encode()
 
 

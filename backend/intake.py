@@ -36,13 +36,12 @@ from backend.lists import (
     text_entries,
 )
 from backend.problems import InvalidRequestError
+from backend.schemas.scans import LONGEST_CUSTOM_ID, MOST_URLS
 from workers.scans import ScanItem
 
-MOST_URLS = 50_000
 LARGEST_BODY = 32 * 2**20
 LONGEST_LINE = 8192
 """Bytes of a line, and characters of a URL in JSON; a URL that can be fetched has 4,096 at most."""
-LONGEST_CUSTOM_ID = 256
 MOST_LINES = 10 * MOST_URLS
 """Lines with empty ones and comments, which cost time too."""
 
@@ -56,6 +55,9 @@ _IN_MEMORY = 2**17
 _READ_SIZE = 2**14
 _NAP_EVERY = 1000
 """Items or lines after which other requests have their turn."""
+
+_LONGEST_SILENCE = 4
+"""Buffers of 64 KiB without a token: more than any URL takes."""
 
 log = structlog.get_logger()
 
@@ -101,7 +103,9 @@ def receive(request: Request) -> Iterator[Body]:
             yield Body(file, media_type, digest.hexdigest())
     except OSError as error:
         log.warning("intake_failed", error=error.strerror)
-        raise ServiceUnavailable("Assay has no room for the list just now.", 60) from error
+        raise ServiceUnavailable(
+            "Assay has no room for the list just now.", retry_after=60
+        ) from error
 
 
 def _media_type(request: Request) -> str:
@@ -124,9 +128,7 @@ def _pieces(request: Request) -> Iterator[bytes]:
         raise BadRequest("The request's body cannot be read.") from error
 
 
-def read_items(
-    body: Body, column: str | None, *, force: bool
-) -> tuple[Iterator[ScanItem], bool]:
+def read_items(body: Body, column: str | None, *, force: bool) -> tuple[Iterator[ScanItem], bool]:
     """Read what is to be scanned.
 
     Args:
@@ -218,6 +220,26 @@ def _item(url: str, custom_id: str | None, place: str) -> ScanItem:
 # JSON
 
 
+class _Source:
+    """A JSON file that ends in an error where a single token fills several buffers.
+
+    Its lexer begins anew with each buffer at the token's start: for 32 MiB that is a minute.
+
+    Attributes:
+        silence: reads since the last token.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.silence = 0
+
+    def read(self, size: int) -> bytes:
+        self.silence += 1
+        if self.silence > _LONGEST_SILENCE:
+            raise InvalidRequestError("body", f"A text in it is far over {LONGEST_LINE:,} bytes.")
+        return self._file.read(size)
+
+
 class _JsonScan:
     """A scan in JSON, read as a stream of tokens: what does not belong ends it at once.
 
@@ -234,11 +256,16 @@ class _JsonScan:
     def __init__(self, file: IO[bytes]) -> None:
         self.items: list[ScanItem] = []
         self.force = False
+        self._at = "start"
+        self._list = ""
         self._seen: set[str] = set()
         self._fields: dict[str, str | None] = {}
         try:
-            for count, (prefix, event, value) in enumerate(ijson.parse(file, use_float=True)):
-                self._take(prefix, event, value)
+            # Not `parse`, whose tokens come with their paths: those of deep nesting are long.
+            source = _Source(file)
+            for count, (event, value) in enumerate(ijson.basic_parse(source, use_float=True)):
+                source.silence = 0
+                self._take(event, value)
                 if count % _NAP_EVERY == 0:
                     time.sleep(0)
         except (ijson.JSONError, ValueError) as error:
@@ -246,34 +273,36 @@ class _JsonScan:
         if not self.items:
             raise InvalidRequestError("body", "There is no URL in it: give `urls` or `items`.")
 
-    def _take(self, prefix: str, event: str, value: Any) -> None:
-        match prefix, event:
-            case "", "start_map" | "end_map":
-                pass
-            case "", "map_key":
+    def _take(self, event: str, value: Any) -> None:
+        match self._at, event:
+            case "start", "start_map":
+                self._at = "body"
+            case "body", "map_key":
                 self._begin(value)
-            case "", _:
-                raise InvalidRequestError("body", "A JSON object is needed.")
             case "force", "boolean":
                 self.force = value
-            case "urls" | "items", "start_array" | "end_array":
-                pass
-            case "urls.item", "string":
+                self._at = "body"
+            case "urls" | "items", "start_array":
+                self._at = f"in {self._list}"
+            case "in urls", "string":
                 self._add(value, None)
-            case "items.item", "start_map":
+            case "in items", "start_map":
                 self._fields = {}
-            case "items.item", "map_key" if value in (URL, CUSTOM_ID):
-                pass
-            case "items.item.url", "string":
-                self._fields[URL] = value
-            case "items.item.custom_id", "string" | "null":
-                self._fields[CUSTOM_ID] = value
-            case "items.item", "end_map" if URL in self._fields:
+                self._at = "item"
+            case "item", "map_key" if value in (URL, CUSTOM_ID):
+                self._at = value
+            case ("url", "string") | ("custom_id", "string" | "null"):
+                self._fields[self._at] = value
+                self._at = "item"
+            case "item", "end_map" if URL in self._fields:
                 self._add(self._fields[URL] or "", self._fields.get(CUSTOM_ID))
+                self._at = "in items"
+            case "in urls" | "in items", "end_array":
+                self._at = "body"
+            case "body", "end_map":
+                pass
             case _:
-                name, inside, _ = prefix.partition(".")
-                place = f"body.{name}.{len(self.items)}" if inside else f"body.{name}"
-                raise InvalidRequestError(place, _EXPECTED[name])
+                raise self._fault()
 
     def _begin(self, key: str) -> None:
         if key not in ("urls", "items", "force"):
@@ -281,10 +310,24 @@ class _JsonScan:
         if key in self._seen or {"urls", "items"} <= {key, *self._seen}:
             raise InvalidRequestError(f"body.{key}", "It is given twice, or as well as the other.")
         self._seen.add(key)
+        self._at = key
+        if key != "force":
+            self._list = key
+
+    def _fault(self) -> InvalidRequestError:
+        match self._at:
+            case "start":
+                return InvalidRequestError("body", "A JSON object is needed.")
+            case "force":
+                return InvalidRequestError("body.force", "This is neither true nor false.")
+            case "urls" | "items":
+                return InvalidRequestError(f"body.{self._list}", _EXPECTED[self._list])
+            case _:
+                place = f"body.{self._list}.{len(self.items)}"
+                return InvalidRequestError(place, _EXPECTED[self._list])
 
     def _add(self, url: str, custom_id: str | None) -> None:
-        (name,) = self._seen - {"force"}
-        place = f"body.{name}.{len(self.items)}"
+        place = f"body.{self._list}.{len(self.items)}"
         if len(self.items) == MOST_URLS:
             raise InvalidRequestError(place, f"A scan has {MOST_URLS:,} URLs at most.")
         if len(url) > LONGEST_LINE:
@@ -293,7 +336,6 @@ class _JsonScan:
 
 
 _EXPECTED = {
-    "force": "This is neither true nor false.",
     "urls": "A list of texts is needed.",
     "items": "A list of objects is needed, each with a text `url` and, maybe, a text `custom_id`.",
 }

@@ -23,12 +23,8 @@ EMPTY_LINE_AFTER = 15.0
 def results(scans: ScanStore, scan_id: str, query: ResultsQuery, form: Format) -> Iterator[bytes]:
     """Yield the results that are asked for, as lines."""
     yield form.header
-    if query.follow:
-        pages = (page for _, page in follow(scans, scan_id))
-    else:
-        pages = _pages(scans, scan_id, query)
     sent = time.monotonic()
-    for page in pages:
+    for page in _pages(scans, scan_id, query):
         if lines := b"".join(form.line(ScanLine.of(r)) for r in page if query.wants(r.item)):
             yield lines
         elif time.monotonic() - sent < EMPTY_LINE_AFTER:
@@ -39,6 +35,9 @@ def results(scans: ScanStore, scan_id: str, query: ResultsQuery, form: Format) -
 
 
 def _pages(scans: ScanStore, scan_id: str, query: ResultsQuery) -> Iterator[list[ScanResult]]:
+    if query.follow:
+        yield from (page for _, page in follow(scans, scan_id))
+        return
     read = scans.finished if query.order == "finished" else scans.results
     start = 0
     while page := read(scan_id, start=start, count=PAGE):

@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from backend.checking import Checker
+from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
 
@@ -19,6 +20,7 @@ class Services:
     checker: Checker
     store: Store
     spool: Spool
+    scans: ScanStore
     model_version: str
 
 

@@ -13,12 +13,11 @@ from werkzeug.exceptions import NotAcceptable, NotFound, ServiceUnavailable
 
 from backend import scanning
 from backend.auth import caller
-from backend.events import event_stream, last_event_id
+from backend.events import EVENTS, event_stream, last_event_id
 from backend.formats import CSV_TYPE, JSON_LINES_TYPE, Csv, Format, JsonLines
 from backend.intake import LARGEST_BODY, Body, read_items, receive
 from backend.problems import RETRY_AFTER, InvalidRequestError, Problem, problem
 from backend.schemas.scans import (
-    EVENTS,
     REQUEST_BODY,
     RESULTS,
     CreateHeader,
@@ -57,14 +56,14 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
             return _again(earlier, body)
         try:
             items, force = read_items(body, query.column, force=query.force)
-            summary = services().scans.create(
-                scan_id, owner=caller().id, force=force, items=items
-            )
+            summary = services().scans.create(scan_id, owner=caller().id, force=force, items=items)
         except BaseException as error:
             with suppress(RedisError):  # then a sweep does it
                 services().scans.delete(scan_id)
             if isinstance(error, ScanLostError):
-                raise ServiceUnavailable("Assay is too slow just now.", RETRY_AFTER) from error
+                raise ServiceUnavailable(
+                    "Assay is too slow just now.", retry_after=RETRY_AFTER
+                ) from error
             raise
     return _begun(summary)
 

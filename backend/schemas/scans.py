@@ -224,7 +224,3 @@ RESULTS: dict[str, Any] = {
         "text/csv": {"schema": _LIST},
     },
 }
-EVENTS: dict[str, Any] = {
-    "description": "Server-sent events, until all is known; 204 to who has seen the last one.",
-    "content": {"text/event-stream": {"schema": _LIST}},
-}
