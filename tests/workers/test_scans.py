@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from ipaddress import ip_network
+from typing import cast
 
 import pytest
 from redis import Redis
@@ -46,12 +47,11 @@ def failed() -> Known:
 
 def pass_time(redis: Redis, scan_id: str, seconds: float) -> None:
     """Make all times of the scan's items, as they lie in Redis, so much older."""
-    for index, score in redis.zrange(scan_key(scan_id, ":todo"), 0, -1, withscores=True):
-        if abs(score) > 1e9:
-            redis.zadd(
-                scan_key(scan_id, ":todo"),
-                {index: score - seconds if score > 0 else score + seconds},
-            )
+    todo = scan_key(scan_id, ":todo")
+    scores = cast(list[tuple[bytes, float]], redis.zrange(todo, 0, -1, withscores=True))
+    for index, score in scores:
+        if abs(score) > 1e9:  # a time, not a rank
+            redis.zadd(todo, {index: score - seconds if score > 0 else score + seconds})
 
 
 # What is asked for, and what is told of it
@@ -356,10 +356,10 @@ def test_an_ended_scan_can_be_asked_for_until_it_expires_and_leaves_nothing(
     for work in scans.take(3):
         scans.record(work, judged())
     now = time.time()
-    monkeypatch.setattr(store.time, "time", lambda: now + SCAN_RESULTS_TTL - 60)
+    monkeypatch.setattr(time, "time", lambda: now + SCAN_RESULTS_TTL - 60)
     scans.sweep()
     assert len(scans.results(A, count=3)) == 3
-    monkeypatch.setattr(store.time, "time", lambda: now + SCAN_RESULTS_TTL + 60)
+    monkeypatch.setattr(time, "time", lambda: now + SCAN_RESULTS_TTL + 60)
     scans.sweep()
     assert redis.keys("*") == []
 
@@ -368,7 +368,7 @@ def test_a_running_scan_is_never_swept(scans: ScanStore, monkeypatch: pytest.Mon
     make(scans, urls(1))
     (work,) = scans.take(1)
     now = time.time()
-    monkeypatch.setattr(store.time, "time", lambda: now + 2 * SCAN_RESULTS_TTL)
+    monkeypatch.setattr(time, "time", lambda: now + 2 * SCAN_RESULTS_TTL)
     scans.sweep()
     monkeypatch.undo()
     assert scans.record(work, judged())
@@ -399,7 +399,7 @@ def test_a_scan_of_which_only_a_part_was_written_is_not_there_and_is_swept(
     scans.sweep()
     assert redis.exists(scan_key(A, ":items")), "somebody may be writing still"
     now = time.time()
-    monkeypatch.setattr(store.time, "time", lambda: now + INTAKE_TTL + 1)
+    monkeypatch.setattr(time, "time", lambda: now + INTAKE_TTL + 1)
     scans.sweep()
     assert redis.keys("*") == []
 

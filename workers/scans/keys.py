@@ -26,7 +26,9 @@ put off, the time until then, negated.
 from __future__ import annotations
 
 LEASE = 90
-"""Seconds for which a worker has an item; the longest that one may be put off, too."""
+"""Seconds for which a worker has an item; above a task's hard time limit."""
+MOST_PUT_OFF = 600
+"""Seconds that an item can be put off at most; it may be woken before."""
 SCAN_RESULTS_TTL = 7 * 24 * 3600
 """Seconds for which a scan can be asked for after it has ended."""
 
@@ -76,10 +78,10 @@ local function tell()
 end
 """
 
-# Takes items, at most ARGV[3], for ARGV[4] seconds. Returns the scan's state, since, created_at and
-# expires_at, then index and item in turns; nothing if there is no such scan. Of a scan that does
-# not run nothing is taken: what nobody has begun ends with the result ARGV[5], and their number is
-# returned. A score that no worker can have given was given before the clock was set back.
+# Takes items, at most ARGV[3]. Returns the state, since, created_at and expires_at, then index
+# and item in turns; nothing if there is no such scan. Of a scan that does not run nothing is taken:
+# what nobody has begun ends with the result ARGV[4], and their number is returned. ARGV[5] and [6]:
+# `LEASE` and `MOST_PUT_OFF`; a score beyond them was given before the clock was set back.
 TAKE = (
     _LUA
     + """
@@ -87,7 +89,7 @@ local state, since, created_at = unpack(redis.call('HMGET', scan, 'state', 'sinc
 if not state then return false end
 local first = state == 'cancelled' and '-inf' or -now
 local ready = redis.call('ZRANGEBYSCORE', todo, first, now, 'LIMIT', 0, ARGV[3])
-for _, range in ipairs({{now + ARGV[4] + 1, '+inf'}, {'-inf', -now - ARGV[4] - 1}}) do
+for _, range in ipairs({{now + ARGV[5] + 1, '+inf'}, {'-inf', -now - ARGV[6] - 1}}) do
   if #ready == 0 then
     ready = redis.call('ZRANGEBYSCORE', todo, range[1], range[2], 'LIMIT', 0, ARGV[3])
   end
@@ -95,11 +97,11 @@ end
 local taken = {state, since, created_at, false}
 for _, index in ipairs(ready) do
   if state == 'running' then
-    redis.call('ZADD', todo, now + ARGV[4], index)
+    redis.call('ZADD', todo, now + ARGV[5], index)
     taken[#taken + 1] = index
     taken[#taken + 1] = redis.call('HGET', items, index)
   else
-    end_item(index, ARGV[5], 'cancelled', '')
+    end_item(index, ARGV[4], 'cancelled', '')
   end
 end
 if state ~= 'running' then

@@ -26,6 +26,7 @@ from workers.scans.keys import (
     DEADLINES,
     FAMILY,
     LEASE,
+    MOST_PUT_OFF,
     RUNNING,
     SCAN_RESULTS_TTL,
     scan_key,
@@ -316,7 +317,7 @@ class ScanStore:
                 todo = scan_key(scan_id, ":todo")
                 pipe.zcount(todo, -now, now)
                 pipe.zcount(todo, now + LEASE + 1, "+inf")  # as in `_TAKE`
-                pipe.zcount(todo, "-inf", -now - LEASE - 1)
+                pipe.zcount(todo, "-inf", -now - MOST_PUT_OFF - 1)
             counts = pipe.execute() if ids else []
         return {scan_id: sum(counts[3 * n : 3 * n + 3]) for n, scan_id in enumerate(ids)}
 
@@ -340,7 +341,7 @@ class ScanStore:
         """Take items of a scan; of a cancelled one, end them and return their number."""
         taken = self._take(
             keys=script_keys(scan_id),
-            args=[*script_args(scan_id), count, LEASE, _without_url(_CANCELLED)],
+            args=[*script_args(scan_id), count, _without_url(_CANCELLED), LEASE, MOST_PUT_OFF],
         )
         if taken is None:
             self._redis.zrem(RUNNING, scan_id)
@@ -373,10 +374,9 @@ class ScanStore:
         return bool(recorded)
 
     def defer(self, work: Work, seconds: float) -> None:
-        """Put the item off; nobody takes it for some seconds, `LEASE` at most."""
-        self._defer(
-            keys=[scan_key(work.scan_id, ":todo")], args=[work.index, min(max(seconds, 0), LEASE)]
-        )
+        """Put the item off; nobody takes it for some seconds, `MOST_PUT_OFF` at most."""
+        seconds = min(max(seconds, 0), MOST_PUT_OFF)
+        self._defer(keys=[scan_key(work.scan_id, ":todo")], args=[work.index, seconds])
 
     def wake(self, scan_id: str, index: int) -> bool:
         """Let an item that was put off be taken at once; returns whether there is such an item."""
