@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -26,11 +27,8 @@ from workers.store import Store
 DESCRIPTION = "Tells whether images on the web are likely AI-made."
 LARGEST_BODY = 2**20
 """Bytes of a request's body, but for uploaded images."""
-GUNICORN_OPTIONS = (
-    # Threads, for most requests wait; two processes, for Python runs one thread at a time.
-    *("--worker-class", "gthread", "--workers", "2", "--threads", "32"),
-    *("--graceful-timeout", "5", "--no-control-socket", "--log-level", "warning"),
-)
+SERVE = (sys.executable, "-m", "gunicorn", "--config", "python:backend.serving")
+"""The command that serves an application as the API is served."""
 
 
 class OrjsonProvider(JSONProvider):
@@ -89,11 +87,13 @@ def run_api(settings: Settings) -> None:
     """
     if settings.redis_url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
+    _allow_many_connections()
     os.execv(  # noqa: S606
-        sys.executable,
-        [
-            *(sys.executable, "-m", "gunicorn", "backend.app:create_app()"),
-            *("--bind", settings.bind),
-            *GUNICORN_OPTIONS,
-        ],
+        sys.executable, [*SERVE, "--bind", settings.bind, "backend.app:create_app()"]
     )
+
+
+def _allow_many_connections() -> None:
+    """Open as many files as the system lets us; who waits has a connection to Redis as well."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

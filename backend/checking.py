@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from celery import Celery
 
+from backend.drain import GLANCE, draining
 from models.errors import CheckError
 from models.verdict import CheckItem
 from workers.fetch.urls import canonical_url
@@ -159,8 +160,9 @@ class Checker:
             # Asked after listening has begun, so that nothing is missed in between.
             known = self._known(addresses, since)
             missing = {address for address, found in known.items() if found is None}
-            while missing and (address := listener.next(deadline)):
-                missing.discard(address)
+            while missing and (now := time.monotonic()) < deadline and not draining():
+                if address := listener.next(min(deadline, now + GLANCE)):
+                    missing.discard(address)
         return self._known(addresses, since)
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import structlog
 from flask import Response, request
+from kombu.exceptions import OperationalError
 from redis import RedisError
+
+from backend.drain import draining
 
 MEDIA_TYPE = "text/event-stream"
 DONE = "done"
@@ -90,8 +93,8 @@ def _frames(events: Iterator[Event | None]) -> Iterator[bytes]:
             elif now - sent >= HEARTBEAT:
                 yield b":\n\n"
                 sent = now
-            if now - began >= LONGEST_STREAM:
+            if now - began >= LONGEST_STREAM or draining():
                 return
-    except RedisError as error:
+    except (RedisError, OperationalError) as error:
         # The client finds out when it connects anew, and is told so in a problem document.
         log.warning("events_interrupted", error=type(error).__name__)

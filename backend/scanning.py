@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from errno import ECONNRESET
 
+import structlog
+from redis import RedisError
+
+from backend.drain import draining
 from backend.events import DONE, Event
 from backend.formats import Format
 from backend.schemas.scans import ResultsQuery, ScanLine, ScanReply
 from workers.scans import ScanResult, ScanStore, ScanSummary
 
-PAGE = 500
-"""Results that are in memory at once, a reader."""
+PAGE = 100
+"""Results that are in memory at once, a reader: about 64 KiB."""
 PACE = 0.5
 """Seconds between two looks at a scan that is followed, however fast it is."""
 PULSE = 5.0
@@ -19,19 +24,32 @@ PULSE = 5.0
 EMPTY_LINE_AFTER = 15.0
 """Seconds of silence after which an empty line keeps proxies from closing the connection."""
 
+log = structlog.get_logger()
+
 
 def results(scans: ScanStore, scan_id: str, query: ResultsQuery, form: Format) -> Iterator[bytes]:
-    """Yield the results that are asked for, as lines."""
+    """Yield the results that are asked for, as lines.
+
+    Raises:
+        ConnectionResetError: there are more, but not now. The server closes the connection upon
+            this, before the body's end, so that nobody takes a part for the whole.
+    """
     yield form.header
     sent = time.monotonic()
-    for page in _pages(scans, scan_id, query):
-        if lines := b"".join(form.line(ScanLine.of(r)) for r in page if query.wants(r.item)):
-            yield lines
-        elif time.monotonic() - sent < EMPTY_LINE_AFTER:
-            continue
-        else:
-            yield b"\n"
-        sent = time.monotonic()
+    try:
+        for page in _pages(scans, scan_id, query):
+            now = time.monotonic()
+            if lines := b"".join(form.line(ScanLine.of(r)) for r in page if query.wants(r.item)):
+                yield lines
+                sent = now
+            elif now - sent > EMPTY_LINE_AFTER:
+                yield b"\n"
+                sent = now
+            if query.follow and draining():
+                raise ConnectionResetError(ECONNRESET, "This server ends.")
+    except RedisError as error:
+        log.warning("results_interrupted", error=type(error).__name__)
+        raise ConnectionResetError(ECONNRESET, "The store is away.") from error
 
 
 def _pages(scans: ScanStore, scan_id: str, query: ResultsQuery) -> Iterator[list[ScanResult]]:

@@ -166,5 +166,6 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
             f"--loglevel={settings.log_level}",
             "--without-gossip",
             "--without-mingle",
+            "--quiet",  # no banner among the lines of JSON
         ]
     )

@@ -46,6 +46,8 @@ _HEADERS = {
 _KNOWN_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _CHUNK_BYTES = 2**16
 _TRY_LATER = (requests.codes.too_many_requests, requests.codes.service_unavailable)
+# An ETag is a hash or a number as a rule; it is kept with every address.
+_MAX_VALIDATOR = 256
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,13 @@ class Fetcher:
             raise _connect_failure("The server's certificate or TLS is not valid.") from error
         except requests.Timeout as error:
             raise FetchError(ErrorCode.TIMEOUT, "The server did not answer in time.") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        # ValueError: what the libraries say of numbers that none can be, as a chunk of -5 bytes.
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            ValueError,
+        ) as error:
             raise _connect_failure("The server's answer broke off or is not valid HTTP.") from error
         finally:
             current.reset(token)
@@ -183,8 +191,8 @@ class Fetcher:
                 raise self._too_large()
         return Fetched(
             data=body.getvalue(),
-            etag=response.headers.get("ETag"),
-            last_modified=response.headers.get("Last-Modified"),
+            etag=_validator(response.headers.get("ETag")),
+            last_modified=_validator(response.headers.get("Last-Modified")),
         )
 
     def _too_large(self) -> FetchError:
@@ -211,6 +219,13 @@ def retry_after(value: str) -> float | None:
 
 def _connect_failure(detail: str) -> FetchError:
     return FetchError(ErrorCode.CONNECT_FAILURE, detail)
+
+
+def _validator(value: str | None) -> str | None:
+    """Return what is worth keeping to ask with again; a server may send 60 KB of anything."""
+    if value is None or len(value) > _MAX_VALIDATOR or not value.isprintable():
+        return None
+    return value
 
 
 # What makes requests open its sockets through the errand ------------------------------------------
