@@ -39,6 +39,20 @@ class Problem(BaseModel):
     errors: list[InvalidField] | None = None
 
 
+class InvalidRequestError(Exception):
+    """A request is not of the form that its call takes.
+
+    Args:
+        field: what is wrong: ``body.urls.3``, ``line 3``.
+        detail: a sentence for people.
+    """
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.field = field
+        self.detail = detail
+
+
 def problem(status: int, detail: str, errors: list[InvalidField] | None = None) -> Response:
     """Make the response for an error."""
     body = Problem(title=HTTP_STATUS_CODES[status], status=status, detail=detail, errors=errors)
@@ -78,6 +92,11 @@ def register(app: Flask) -> None:
             if name.lower() in ("allow", "retry-after", "www-authenticate"):
                 answer.headers[name] = value
         return answer
+
+    @app.errorhandler(InvalidRequestError)
+    def not_of_the_form(error: InvalidRequestError) -> Response:
+        errors = [InvalidField(field=error.field, detail=error.detail)]
+        return problem(422, str(error), errors)
 
     @app.errorhandler(RedisError)
     @app.errorhandler(RedisClusterException)  # which is no RedisError: no node answers
