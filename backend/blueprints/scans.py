@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 
 from flask import Response, request
@@ -12,10 +13,11 @@ from redis import RedisError
 from werkzeug.exceptions import NotAcceptable, NotFound, ServiceUnavailable
 
 from backend import scanning
-from backend.auth import caller
+from backend.auth import SECURITY, caller
 from backend.events import EVENTS, event_stream, last_event_id
 from backend.formats import CSV_TYPE, JSON_LINES_TYPE, Csv, Format, JsonLines
 from backend.intake import LARGEST_BODY, Body, read_items, receive
+from backend.limits import charge
 from backend.problems import RETRY_AFTER, InvalidRequestError, Problem, problem
 from backend.schemas.scans import (
     REQUEST_BODY,
@@ -27,9 +29,9 @@ from backend.schemas.scans import (
     ScanReply,
 )
 from backend.services import services
-from workers.scans import Request, ScanLostError, ScanSummary
+from workers.scans import Request, ScanItem, ScanLostError, ScanSummary
 
-blueprint = APIBlueprint("scans", __name__, url_prefix="/v1")
+blueprint = APIBlueprint("scans", __name__, url_prefix="/v1", abp_security=SECURITY)
 
 ASK_AGAIN_AFTER = 2
 """Seconds after which it is worth asking again how far a scan is."""
@@ -56,7 +58,9 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
             return _again(earlier, body)
         try:
             items, force = read_items(body, query.column, force=query.force)
-            summary = services().scans.create(scan_id, owner=caller().id, force=force, items=items)
+            summary = services().scans.create(
+                scan_id, owner=caller().id, force=force, items=_paid(items)
+            )
         except BaseException as error:
             with suppress(RedisError):  # then a sweep does it
                 services().scans.delete(scan_id)
@@ -66,6 +70,14 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
                 ) from error
             raise
     return _begun(summary)
+
+
+def _paid(items: Iterator[ScanItem]) -> Iterator[ScanItem]:
+    """Charge for the items when all have been read, and before any of them is anyone's work."""
+    count = 0
+    for count, item in enumerate(items, start=1):  # noqa: B007
+        yield item
+    charge(count)
 
 
 def _earlier(key: str, body: Body, scan_id: str) -> Request | None:
