@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -11,25 +12,25 @@ import orjson
 from flask.json.provider import JSONProvider
 from flask_openapi3 import Info, OpenAPI
 
-from backend import guard, problems
-from backend.blueprints import checks, images, lookups, ops
+from backend import auth, guard, limits, problems
+from backend.blueprints import checks, feedback, images, lookups, ops, scans
 from backend.checking import Checker
+from backend.keys import KeyStore
 from backend.services import Services
 from models.manifest import load_manifest
 from settings import Settings, get_settings
 from workers.app import make_celery
+from workers.feedback import FeedbackStore
 from workers.logs import configure_logs
+from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
 
 DESCRIPTION = "Tells whether images on the web are likely AI-made."
 LARGEST_BODY = 2**20
 """Bytes of a request's body, but for uploaded images."""
-GUNICORN_OPTIONS = (
-    # Threads, for most requests wait; two processes, for Python runs one thread at a time.
-    *("--worker-class", "gthread", "--workers", "2", "--threads", "32"),
-    *("--graceful-timeout", "5", "--no-control-socket", "--log-level", "warning"),
-)
+SERVE = (sys.executable, "-m", "gunicorn", "--config", "python:backend.serving")
+"""The command that serves an application as the API is served."""
 
 
 class OrjsonProvider(JSONProvider):
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app = OpenAPI(
         "backend",
         info=Info(title="Assay", version=version("assay"), description=DESCRIPTION),
+        security_schemes=auth.SECURITY_SCHEMES,
         validation_error_callback=problems.invalid_request,
         validation_error_model=problems.Problem,
     )
@@ -63,8 +65,10 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["assay"] = _services(settings)
     guard.register(app, settings)
+    auth.register(app, settings, KeyStore.open(settings))
+    limits.register(app, settings)
     problems.register(app)
-    for module in (checks, lookups, images, ops):
+    for module in (checks, lookups, images, scans, feedback, ops):
         app.register_api(module.blueprint)
     return app
 
@@ -77,7 +81,9 @@ def _services(settings: Settings) -> Services:
     )
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    return Services(checker, store, spool, model_version)
+    return Services(
+        checker, store, spool, ScanStore.open(settings), FeedbackStore.open(settings), model_version
+    )
 
 
 def run_api(settings: Settings) -> None:
@@ -88,11 +94,13 @@ def run_api(settings: Settings) -> None:
     """
     if settings.redis_url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
+    _allow_many_connections()
     os.execv(  # noqa: S606
-        sys.executable,
-        [
-            *(sys.executable, "-m", "gunicorn", "backend.app:create_app()"),
-            *("--bind", settings.bind),
-            *GUNICORN_OPTIONS,
-        ],
+        sys.executable, [*SERVE, "--bind", settings.bind, "backend.app:create_app()"]
     )
+
+
+def _allow_many_connections() -> None:
+    """Open as many files as the system lets us; who waits has a connection to Redis as well."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -6,9 +6,11 @@ import errno
 
 import structlog
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
+from redis.exceptions import RedisClusterException
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -35,6 +37,20 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="What went wrong, for people.")
     errors: list[InvalidField] | None = None
+
+
+class InvalidRequestError(Exception):
+    """A request is not of the form that its call takes.
+
+    Args:
+        field: what is wrong: ``body.urls.3``, ``line 3``.
+        detail: a sentence for people.
+    """
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.field = field
+        self.detail = detail
 
 
 def problem(status: int, detail: str, errors: list[InvalidField] | None = None) -> Response:
@@ -73,11 +89,17 @@ def register(app: Flask) -> None:
             return error.response  # type: ignore[return-value]  # a werkzeug response at least
         answer = problem(error.code or 500, error.description or "")
         for name, value in error.get_headers():
-            if name.lower() in ("allow", "retry-after"):
+            if name.lower() in ("allow", "retry-after", "www-authenticate"):
                 answer.headers[name] = value
         return answer
 
+    @app.errorhandler(InvalidRequestError)
+    def not_of_the_form(error: InvalidRequestError) -> Response:
+        errors = [InvalidField(field=error.field, detail=error.detail)]
+        return problem(422, str(error), errors)
+
     @app.errorhandler(RedisError)
+    @app.errorhandler(RedisClusterException)  # which is no RedisError: no node answers
     @app.errorhandler(OperationalError)
     def store_is_away(error: Exception) -> Response:
         log.warning("store_unavailable", error=type(error).__name__)
@@ -89,6 +111,11 @@ def register(app: Flask) -> None:
             return bug(error)
         log.warning("disk_full")
         return later("Assay's disk is full; nothing can be uploaded just now.")
+
+    @app.errorhandler(ParseException)
+    def not_http(_error: ParseException) -> Response:
+        """Found while the body was read: a chunk of a length that is none."""
+        return problem(400, "The request breaks the rules of HTTP.")
 
     @app.errorhandler(Exception)
     def bug(_error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """Cached lookups against the least that could serve them: `python -m bench.lookup`.
 
-Both are served by gunicorn with the same processes and threads, from the same Valkey: Assay's
+Both are served by gunicorn in the same way, from the same Valkey: Assay's
 `POST /v1/lookups` and a bare Flask view that parses the same JSON, does one MGET and returns what
 it found. The load is sent in turns, so that the machine's drift meets both alike.
 """
@@ -12,7 +12,6 @@ import http.client
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from backend.app import GUNICORN_OPTIONS
+from backend.app import SERVE
 from backend.stack import Stack, environment, free_port
 from models.manifest import load_manifest
 from models.verdict import ImageFacts, Label, Verdict
@@ -69,9 +68,9 @@ def bare_server(settings: Settings, folder: Path) -> Iterator[int]:
     """Serve the bare view as the API is served."""
     (folder / "bare.py").write_text(BARE)
     port = free_port("127.0.0.1")
-    command = [sys.executable, "-m", "gunicorn", "bare:app", "--bind", f"127.0.0.1:{port}"]
+    command = [*SERVE, "--bind", f"127.0.0.1:{port}", "bare:app"]
     with subprocess.Popen(  # noqa: S603
-        [*command, *GUNICORN_OPTIONS], cwd=folder, env=environment(settings)
+        command, cwd=folder, env=environment(settings)
     ) as process:
         yield port
         process.terminate()

@@ -21,8 +21,8 @@ REDIS_OPTIONS = {
     # Somebody waits for `interactive`: look there first, every time.
     "queue_order_strategy": "priority",
     "global_keyprefix": "assay:celery:",
-    # Look for such tasks every ten seconds; by itself kombu does so every hundred, and lets a worker
-    # that is killed while it looks keep the others from it for five minutes.
+    # Look for such tasks every ten seconds; by itself kombu does so every hundred, and lets a
+    # worker that is killed while it looks keep the others from it for five minutes.
     "unacked_restore_throttle": 1,
     "unacked_mutex_expire": 30,
 }

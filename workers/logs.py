@@ -1,33 +1,84 @@
-"""One line of JSON a log event, on standard error, for API and workers alike."""
+"""One line of JSON a log event, on standard error, for API and workers alike.
+
+No line holds a URL's query: queries can hold secrets.
+"""
 
 from __future__ import annotations
 
 import io
-import logging
+import logging.config
+import re
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from settings import Settings
+
+_QUERY = re.compile(r"\?[^\s\"'`<>(){}\[\]|\\]+")
+
+
+def without_queries(text: str) -> str:
+    """Return the text with every URL's query left out, wherever it stands."""
+    return _QUERY.sub("?…", text)
+
+
+def _leave_out_queries(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {
+        name: without_queries(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
+_ADDED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+_RENDERED: tuple[Processor, ...] = (
+    structlog.processors.format_exc_info,
+    _leave_out_queries,
+    structlog.processors.JSONRenderer(),
+)
+# Two lines a task; and what a task was given, which has queries in it, if debugging is on.
+_CHATTY = ("celery.worker.strategy", "celery.app.trace", "celery.pool")
+
+
+def _formatter() -> logging.Formatter:
+    """Make what formats the standard library's records as structlog's events are."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_ADDED, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDERED],
+    )
+
+
+def _logging(settings: Settings) -> dict[str, Any]:
+    """Return the standard library's configuration, as `logging.config` takes it."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": _formatter}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "json",
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "root": {"level": settings.log_level, "handlers": ["stderr"]},
+        "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
+    }
 
 
 def configure_logs(settings: Settings) -> None:
     """Send structlog's events, and the standard library's, to standard error as JSON lines."""
-    logging.basicConfig(level=settings.log_level, format="%(message)s", stream=sys.stderr)
-    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines a task
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.config.dictConfig(_logging(settings))
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*_ADDED, *_RENDERED],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.PrintLoggerFactory(_Unfailing(sys.stderr)),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

@@ -1,4 +1,6 @@
-"""What Assay remembers, in Redis or Valkey. Every key's layout is in this file, and nowhere else.
+"""What Assay remembers of images, in Redis or Valkey, and who works on what.
+
+The keys of scans, hosts and turns are in `workers.scans.keys`, `workers.hosts`, `workers.turns`.
 
 Two keys make the cache: address → what was found there, and (content hash, model version) →
 verdict. So an image at a thousand addresses is judged once, and a new model never serves an old
@@ -9,26 +11,28 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 
 ====================================  ============================================================
 ``assay:address:{a}``                 what was last found there, as ``Known``
+``assay:prefix:{p}``                  (sorted set) the {a}, as bytes, of URLs with a verdict, that
+                                      begin with these 5 hex digits, by when it is forgotten
 ``assay:verdict:{version}:{sha256}``  the verdict for these bytes, as ``Verdict``
 ``assay:flight:{a}``                  ``queued`` or ``running:<owner>``: the one job for the address
 ``assay:done:{a}``                    (channel) something new is known of the address
 ``assay:judging:{version}:{sha256}``  (lock) the one process that judges these bytes
 ``assay:attempts:{sha256}``           how often judging these bytes was begun and not ended
-``assay:host:{{host}}``               (sorted set) requests under way to the host, by their deadline
-``assay:host-down:{{host}}``          failures to connect to the host, one after the other
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
                                       last showed life
+``assay:{{feedback}}:…``              what people say of verdicts; `workers.feedback`
+``assay:keys``                        (hash) API keys' ids → what is kept of them; `backend.keys`
+``assay:limit:…``                     what callers have used of their quotas; `backend.limits`
 ====================================  ============================================================
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, cast
+from typing import NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict
 from redis import Redis
@@ -38,6 +42,8 @@ from models.errors import CheckError
 from models.verdict import ItemError, Verdict
 from settings import Settings
 from workers.connect import connect, get_many, publish
+from workers.fetch.urls import SHORTEST_PREFIX
+from workers.fetch.urls import address_hash as _hash
 from workers.queue import Queue
 
 QUEUED_TTL = 15 * 60
@@ -46,11 +52,6 @@ RUNNING_TTL = 90
 """Seconds after which a job that was begun is taken for lost; above a task's hard time limit."""
 CHECK_TTL = 3600
 """Seconds for which a check can be asked for by its id."""
-REQUESTS_PER_HOST = 2
-HOST_SLOT_TTL = 30
-"""Seconds after which a request to a host counts as over, whatever became of it."""
-HOST_DOWN_AFTER, HOST_DOWN_TTL = 5, 10
-"""A host that fails this often in a row is left alone for this many seconds."""
 WORKER_TTL = 15
 """Seconds without a sign of life after which a worker counts as gone."""
 JUDGING_TTL = 60
@@ -66,14 +67,14 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
 """
 
-# Enters a host: returns 1 if entered, 0 if all places are taken, -1 if the host is down.
-_ENTER_HOST = """
-if tonumber(redis.call('GET', KEYS[2]) or 0) >= tonumber(ARGV[6]) then return -1 end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
-redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-return 1
+# Takes members out of a sorted set, each only if its score is still the one that was read.
+_PRUNE = """
+for i = 1, #ARGV, 2 do
+  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if score and tonumber(score) == tonumber(ARGV[i + 1]) then
+    redis.call('ZREM', KEYS[1], ARGV[i])
+  end
+end
 """
 
 
@@ -92,11 +93,22 @@ class Known(_Record):
     last_modified: str | None = None
 
 
+class Match(NamedTuple):
+    """A verdict that is known of a URL, of which no more than the hash is told."""
+
+    hash: str
+    expires_at: float
+    """When it is forgotten (Unix s)."""
+    verdict: Verdict
+
+
 class CheckRecord(_Record):
     """What a check asked for, so that it can be answered again later."""
 
     urls: tuple[str, ...]
     created_at: float
+    owner: str = ""
+    """Who asked, and alone may ask for it again: an API key's id, or empty for who has none."""
     force: bool = False
     referer: str | None = None
     queue: Queue = "interactive"
@@ -112,18 +124,23 @@ class WorkerRecord(_Record):
     processes: int
     """How many fetch and judge."""
 
+    @property
+    def machine(self) -> str:
+        """The name of the machine, or container, that it runs on."""
+        return self.name.rpartition("@")[2]
+
 
 def upload_address(sha256: str) -> str:
     """Return the address under which uploaded bytes are checked."""
     return UPLOAD_SCHEME + sha256
 
 
-def _hash(address: str) -> str:
-    return hashlib.sha256(address.encode()).hexdigest()
-
-
 def _address_key(address: str) -> str:
     return f"assay:address:{_hash(address)}"
+
+
+def _prefix_key(h: str) -> str:
+    return f"assay:prefix:{h[:SHORTEST_PREFIX]}"
 
 
 class Store:
@@ -144,7 +161,7 @@ class Store:
         self._verdict_ttl = verdict_ttl
         self._failure_ttl = failure_ttl
         self._begin = redis.register_script(_BEGIN)
-        self._enter_host = redis.register_script(_ENTER_HOST)
+        self._prune = redis.register_script(_PRUNE)
 
     @classmethod
     def open(cls, settings: Settings, model_version: str) -> Store:
@@ -171,6 +188,32 @@ class Store:
         raws = get_many(self._redis, [_address_key(address) for address in addresses])
         return [self._known(raw) for raw in raws]
 
+    def with_prefix(self, prefix: str) -> list[Match]:
+        """Return the verdicts of all URLs whose hash begins so, in the order of the hashes.
+
+        Args:
+            prefix: 5 to 64 lower-case hex digits.
+        """
+        index = _prefix_key(prefix)
+        entries = cast(
+            list[tuple[bytes, float]],
+            self._redis.zrangebyscore(index, time.time(), "+inf", withscores=True),
+        )
+        scores = {m.hex(): score for m, score in entries if m.hex().startswith(prefix)}
+        if not scores:
+            return []
+        hashes = sorted(scores)
+        raws = get_many(self._redis, [f"assay:address:{h}" for h in hashes])
+        if gone := [h for h, raw in zip(hashes, raws, strict=True) if raw is None]:
+            # Evicted. One that is found anew meanwhile has a new score, and stays.
+            pairs = [part for h in gone for part in (bytes.fromhex(h), scores[h])]
+            self._prune(keys=[index], args=pairs)
+        return [
+            Match(h, scores[h], known.verdict)
+            for h, known in zip(hashes, map(self._known, raws), strict=True)
+            if known and known.verdict
+        ]
+
     def _known(self, raw: bytes | str | None) -> Known | None:
         """Read what was stored; another model's verdict tells nothing."""
         known = Known.model_validate_json(raw) if raw else None
@@ -180,8 +223,14 @@ class Store:
 
     def verdict(self, sha256: str) -> Verdict | None:
         """Return this model version's verdict for these bytes."""
-        raw = self._redis.get(self._verdict_key(sha256))
-        return Verdict.model_validate_json(raw) if raw else None
+        return self.verdicts([sha256])[0]
+
+    def verdicts(self, sha256s: Sequence[str]) -> list[Verdict | None]:
+        """Return this model version's verdicts for some files' bytes, in order."""
+        if not sha256s:
+            return []
+        raws = get_many(self._redis, [self._verdict_key(sha256) for sha256 in sha256s])
+        return [Verdict.model_validate_json(raw) if raw else None for raw in raws]
 
     def _verdict_key(self, sha256: str) -> str:
         return f"assay:verdict:{self._version}:{sha256}"
@@ -199,6 +248,8 @@ class Store:
         A failure is remembered for a short time only. Who reads a verdict finds it `cached`.
         """
         h = _hash(address)
+        index, member = _prefix_key(h), bytes.fromhex(h)
+        now = time.time()
         with self._redis.pipeline() as pipe:
             if known.verdict:
                 cached = known.verdict.model_copy(update={"cached": True})
@@ -206,14 +257,19 @@ class Store:
                 pipe.set(_address_key(address), stored.model_dump_json(), ex=self._verdict_ttl)
                 # Bytes seen again keep their verdict as long as the address that leads to them.
                 pipe.expire(self._verdict_key(known.verdict.image.sha256), self._verdict_ttl)
+                if not address.startswith(UPLOAD_SCHEME):
+                    pipe.zadd(index, {member: round(now + self._verdict_ttl, 3)})
+                    pipe.zremrangebyscore(index, "-inf", now)
+                    pipe.expire(index, self._verdict_ttl)
             else:
                 pipe.set(_address_key(address), known.model_dump_json(), ex=self._failure_ttl)
+                pipe.zrem(index, member)
             pipe.delete(f"assay:flight:{h}")
             publish(pipe, f"assay:done:{h}")
             pipe.execute()
 
     def wake(self, address: str) -> None:
-        """End the address's job, which found its work done, and tell who waits."""
+        """End the address's job, which found its work done or gave it up, and tell who waits."""
         h = _hash(address)
         with self._redis.pipeline() as pipe:
             pipe.delete(f"assay:flight:{h}")
@@ -227,6 +283,14 @@ class Store:
         with self._redis.pipeline(transaction=False) as pipe:
             for address in addresses:
                 pipe.set(f"assay:flight:{_hash(address)}", b"queued", nx=True, ex=QUEUED_TTL)
+            return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
+
+    def claim_running(self, addresses: Sequence[str], owner: str) -> list[str]:
+        """Return the addresses that nobody works on or waits for, and take their jobs."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for address in addresses:
+                key = f"assay:flight:{_hash(address)}"
+                pipe.set(key, f"running:{owner}", nx=True, ex=RUNNING_TTL)
             return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
 
     def begin(self, address: str, owner: str) -> bool:
@@ -267,36 +331,6 @@ class Store:
                 self._redis.delete(attempts)
                 raise
             self._redis.delete(attempts)
-
-    # Manners towards hosts
-
-    def enter_host(self, host: str, visitor: str) -> Literal["entered", "busy", "down"]:
-        """Take one of the places at the host, unless all are taken or it has not answered."""
-        now = time.time()
-        entered = self._enter_host(
-            keys=[f"assay:host:{{{host}}}", f"assay:host-down:{{{host}}}"],
-            args=[
-                visitor,
-                now,
-                now + HOST_SLOT_TTL,
-                REQUESTS_PER_HOST,
-                HOST_SLOT_TTL,
-                HOST_DOWN_AFTER,
-            ],
-        )
-        return "entered" if entered == 1 else "busy" if entered == 0 else "down"
-
-    def leave_host(self, host: str, visitor: str, *, answered: bool) -> None:
-        """Give the place at the host back, and note whether the host could be reached."""
-        down = f"assay:host-down:{{{host}}}"
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrem(f"assay:host:{{{host}}}", visitor)
-            if answered:
-                pipe.delete(down)
-            else:
-                pipe.incr(down)
-                pipe.expire(down, HOST_DOWN_TTL)
-            pipe.execute()
 
     # Checks, and those who wait for them
 
