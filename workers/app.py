@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 
+from models.manifest import load_manifest
 from settings import Settings
 from workers.connect import broker_of
 
@@ -20,7 +21,6 @@ REDIS_OPTIONS = {
     "visibility_timeout": VISIBILITY_TIMEOUT,
     # Somebody waits for `interactive`: look there first, every time.
     "queue_order_strategy": "priority",
-    "global_keyprefix": "assay:celery:",
     # Look for such tasks every ten seconds; by itself kombu does so every hundred, and lets a
     # worker that is killed while it looks keep the others from it for five minutes.
     "unacked_restore_throttle": 1,
@@ -38,18 +38,29 @@ HEARTBEAT = 30
 """Seconds between signs of life to RabbitMQ; it gives a worker up that misses two of them."""
 
 
+def prefix(settings: Settings) -> str:
+    """Return what the names of a Redis broker's keys begin with.
+
+    Every model version has queues of its own, for its workers cannot do another's checks.
+    """
+    return f"assay:celery:{load_manifest().version_with(settings.second_look)}:"
+
+
 def make_celery(settings: Settings) -> Celery:
     """Make the application for these settings.
 
     Raises:
         ValueError: neither a broker nor a Redis is set.
+        models.manifest.WeightsError: the weights' manifest cannot be read.
     """
     url = settings.broker_url or settings.redis_url
     if url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
     broker, options = broker_of(url)
     over_amqp = urlsplit(url).scheme in ("amqp", "amqps")
-    options |= AMQP_OPTIONS if over_amqp else REDIS_OPTIONS
+    options |= (
+        AMQP_OPTIONS if over_amqp else {**REDIS_OPTIONS, "global_keyprefix": prefix(settings)}
+    )
     celery = Celery("assay", broker=broker)
     celery.conf.update(
         task_default_queue="interactive",

@@ -22,7 +22,7 @@ from settings import Settings
 from tests.conftest import LOOPBACK, hits, until
 from tests.pictures import drawing, encoded, photograph
 from workers import judge as judge_module
-from workers.app import make_celery
+from workers.app import make_celery, prefix
 from workers.fetch.client import Fetcher
 from workers.hosts import MOST_TURNED_AWAY, Hosts
 from workers.judge import Judge
@@ -143,7 +143,7 @@ def job(address: str, since: float | None = None) -> Job:
 
 def queued(redis: Redis, queue: str) -> int:
     """Count the messages in a queue."""
-    return cast(int, redis.llen(f"assay:celery:{queue}"))
+    return cast(int, redis.llen(f"{prefix(Settings())}{queue}"))
 
 
 def trickle(site: HTTPServer, path: str, end: threading.Event, data: bytes = b"") -> str:
