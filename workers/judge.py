@@ -149,6 +149,8 @@ class Judge:
             known = self._find(order, batch)
             if known is None:
                 return
+            # Never older than asked for, even if the clock was set back meanwhile.
+            known = known.model_copy(update={"at": max(known.at, order.since)})
             self._store.finish(address, known)
             order.tell(known)
         except (RedisError, OperationalError) as error:

@@ -365,7 +365,8 @@ class Store:
     def live_workers(self) -> list[WorkerRecord]:
         """Return the workers that showed life just now."""
         now = time.time()
-        records = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, "+inf")
+        # A sign from later than now was given before the clock was set back.
+        records = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, now + WORKER_TTL)
         return [WorkerRecord.model_validate_json(record) for record in cast(list[bytes], records)]
 
 

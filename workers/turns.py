@@ -57,7 +57,10 @@ class Turns:
         Called whenever there may be new work, and every few seconds by every worker; a broker that
         cannot be reached is no error here, for the next call makes up for it.
         """
-        self._redis.zremrangebyscore(self._turns, "-inf", time.time())
+        now = time.time()
+        self._redis.zremrangebyscore(self._turns, "-inf", now)
+        # Registered before the clock was set back.
+        self._redis.zremrangebyscore(self._turns, now + TURN_TTL + 1, "+inf")
         for _ in range(self._wanted() - self._redis.zcard(self._turns)):
             self._send(uuid.uuid4().hex)
 

@@ -171,6 +171,13 @@ def test_a_batch_gives_each_address_its_verdict(do: Do, site: HTTPServer) -> Non
     ]
 
 
+def test_who_asked_before_the_clock_was_set_back_has_an_answer(do: Do, site: HTTPServer) -> None:
+    site.expect_request("/a.jpg").respond_with_data(encoded(drawing()))
+    asked_at = time.time() + 3600
+    (known,) = do([site.url_for("/a.jpg")], since=asked_at)
+    assert known.at >= asked_at
+
+
 def test_the_same_image_at_two_urls_is_classified_once(
     do: Do, site: HTTPServer, ensemble: CountingEnsemble
 ) -> None:
