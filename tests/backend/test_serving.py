@@ -31,7 +31,6 @@ from settings import Settings
 from tests.conftest import settings_at, until
 from tests.pictures import drawing, encoded
 
-
 URL = "https://example.com/a.jpg"
 
 
