@@ -12,9 +12,10 @@ import orjson
 from flask.json.provider import JSONProvider
 from flask_openapi3 import Info, OpenAPI
 
-from backend import guard, problems
+from backend import auth, guard, limits, problems
 from backend.blueprints import checks, images, lookups, ops
 from backend.checking import Checker
+from backend.keys import KeyStore
 from backend.services import Services
 from models.manifest import load_manifest
 from settings import Settings, get_settings
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app = OpenAPI(
         "backend",
         info=Info(title="Assay", version=version("assay"), description=DESCRIPTION),
+        security_schemes=auth.SECURITY_SCHEMES,
         validation_error_callback=problems.invalid_request,
         validation_error_model=problems.Problem,
     )
@@ -61,6 +63,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["assay"] = _services(settings)
     guard.register(app, settings)
+    auth.register(app, settings, KeyStore.open(settings))
+    limits.register(app, settings)
     problems.register(app)
     for module in (checks, lookups, images, ops):
         app.register_api(module.blueprint)

@@ -19,12 +19,15 @@ import typer
 
 if TYPE_CHECKING:  # these take a second to import, and `assay --help` needs none of them
     from backend.client import Client
+    from backend.keys import KeyStore
     from backend.results import ResultsFile
     from backend.sources import Source
     from models.verdict import CheckItem
     from settings import Settings
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+LONGEST_NAME = 100
+"""Characters in the name of an API key."""
 
 
 class QueueName(StrEnum):
@@ -42,6 +45,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Assay tells whether an image is likely AI-made.",
 )
+keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:
@@ -120,8 +125,10 @@ def serve() -> None:
     """Start everything on this machine: store, worker and API. Ctrl-C stops it."""
     from backend.stack import serve
 
+    settings = _settings()
     _stop_in_order()
-    serve(_settings())
+    _warn_of_strangers(settings)
+    serve(settings)
 
 
 @app.command()
@@ -130,6 +137,7 @@ def api() -> None:
     settings = _settings(shared=True)
     from backend.app import run_api
 
+    _warn_of_strangers(settings)
     run_api(settings)
 
 
@@ -149,6 +157,70 @@ def worker(
     from workers.tasks import run_worker
 
     run_worker(settings, [name for name in QUEUES if name in queue])
+
+
+def _warn_of_strangers(settings: Settings) -> None:
+    from backend.auth import exposure
+    from backend.console import messages
+
+    if warning := exposure(settings):
+        messages().print(f"assay: {warning}", style="yellow", markup=False)
+
+
+# Keys
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[
+        str, typer.Argument(show_default=False, help="Whose it is, or what it is for.")
+    ],
+    per_minute: Annotated[
+        int | None,
+        typer.Option(min=1, help="URLs a minute; else the service's limit.", show_default=False),
+    ] = None,
+    per_day: Annotated[
+        int | None,
+        typer.Option(min=1, help="URLs a day; else the service's limit.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make an API key, and show it this once."""
+    from backend.console import print_new_key
+
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise typer.BadParameter(f"a name has 1 to {LONGEST_NAME} characters")
+    key, secret = _key_store().create(name, per_minute=per_minute, per_day=per_day)
+    print_new_key(key, secret, as_json=as_json)
+
+
+@keys_app.command("list")
+def list_keys(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """List the API keys that are valid."""
+    from backend.console import print_keys
+
+    print_keys(_key_store().list(), as_json=as_json)
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+) -> None:
+    """Make an API key invalid, at once and for good."""
+    if not _key_store().revoke(key_id):
+        _fail(f"there is no key {key_id}; `assay keys list` shows all", FAILED)
+    print(f"The key {key_id} is not valid any more.")
+
+
+def _key_store() -> KeyStore:
+    from backend.keys import KeyStore
+    from backend.stack import find_store
+
+    settings = _settings()
+    url = find_store(settings)
+    return KeyStore.open(settings.model_copy(update={"redis_url": url}))
 
 
 # Checks

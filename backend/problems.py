@@ -7,6 +7,7 @@ from flask import Flask, Response
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
+from redis.exceptions import RedisClusterException
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -63,11 +64,12 @@ def register(app: Flask) -> None:
             return error.response  # type: ignore[return-value]  # a werkzeug response at least
         answer = problem(error.code or 500, error.description or "")
         for name, value in error.get_headers():
-            if name.lower() in ("allow", "retry-after"):
+            if name.lower() in ("allow", "retry-after", "www-authenticate"):
                 answer.headers[name] = value
         return answer
 
     @app.errorhandler(RedisError)
+    @app.errorhandler(RedisClusterException)  # which is no RedisError: no node answers
     @app.errorhandler(OperationalError)
     def store_is_away(error: Exception) -> Response:
         log.warning("store_unavailable", error=type(error).__name__)

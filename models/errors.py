@@ -25,6 +25,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     CORRUPT_IMAGE = "corrupt_image"
     OVERLOADED = "overloaded"
+    CANCELLED = "cancelled"
     INTERNAL = "internal"
 
 

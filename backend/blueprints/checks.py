@@ -10,12 +10,14 @@ from flask import Response
 from flask_openapi3 import APIBlueprint
 from werkzeug.exceptions import NotFound
 
+from backend.auth import SECURITY, caller
+from backend.limits import charge
 from backend.schemas.checks import CheckBody, CheckPath, CheckQuery, CheckReply
 from backend.services import services
 from models.verdict import CheckItem
 from workers.store import CheckRecord
 
-blueprint = APIBlueprint("checks", __name__, url_prefix="/v1")
+blueprint = APIBlueprint("checks", __name__, url_prefix="/v1", abp_security=SECURITY)
 
 RETRY_AFTER = 1
 """Seconds after which it is worth asking again for a pending check."""
@@ -24,9 +26,11 @@ RETRY_AFTER = 1
 @blueprint.post("/checks", responses={200: CheckReply, 202: CheckReply})
 def create_check(body: CheckBody) -> Response:
     """Check images by their URLs: known verdicts at once, the others are judged."""
+    charge(len(body.urls), at_once=True)
     record = CheckRecord(
         urls=tuple(body.urls),
         created_at=time.time(),
+        owner=caller().id,
         force=body.force,
         referer=_origin(body.page),
         queue=body.queue,
@@ -38,7 +42,7 @@ def create_check(body: CheckBody) -> Response:
 def get_check(path: CheckPath, query: CheckQuery) -> Response:
     """Ask again for a check's items."""
     record = services().store.check(path.id)
-    if record is None:
+    if record is None or record.owner != caller().id:
         raise NotFound("There is no such check, or it is over an hour old.")
     return reply(path.id, services().checker.check(record, query.wait))
 

@@ -12,6 +12,8 @@ import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -23,7 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from models.errors import ErrorCode
-from workers.fetch import FetchError
+from workers.fetch import FetchError, TurnedAwayError
 from workers.fetch.addresses import Network
 from workers.fetch.dial import Errand, Limits, Resolver, current, system_resolver, tls_context
 from workers.fetch.urls import canonical_url
@@ -43,6 +45,9 @@ _HEADERS = {
 # What servers send although it was not asked for, and urllib3 undoes piece by piece.
 _KNOWN_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _CHUNK_BYTES = 2**16
+# An ETag is a hash or a number as a rule; it is kept with every address.
+_MAX_VALIDATOR = 256
+_TRY_LATER = (requests.codes.too_many_requests, requests.codes.service_unavailable)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class Fetcher:
             The file, or None when it has not changed since the validators were given.
 
         Raises:
+            TurnedAwayError: the server said when to ask again.
             FetchError: bad_url, blocked_address, dns_failure, connect_failure, timeout,
                 http_status, too_many_redirects or too_large.
         """
@@ -120,7 +126,13 @@ class Fetcher:
             raise _connect_failure("The server's certificate or TLS is not valid.") from error
         except requests.Timeout as error:
             raise FetchError(ErrorCode.TIMEOUT, "The server did not answer in time.") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        # ValueError: what the libraries say of numbers that none can be, as a chunk of -5 bytes.
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            ValueError,
+        ) as error:
             raise _connect_failure("The server's answer broke off or is not valid HTTP.") from error
         finally:
             current.reset(token)
@@ -156,6 +168,10 @@ class Fetcher:
         """Read the body of a response that is not a redirect, up to the limit of its size."""
         if conditional and response.status_code == requests.codes.not_modified:
             return None
+        if response.status_code in _TRY_LATER:
+            seconds = retry_after(response.headers.get("Retry-After", ""))
+            if seconds is not None:
+                raise TurnedAwayError(response.status_code, seconds)
         if response.status_code != requests.codes.ok:
             raise FetchError(
                 ErrorCode.HTTP_STATUS, f"The server answered with status {response.status_code}."
@@ -175,8 +191,8 @@ class Fetcher:
                 raise self._too_large()
         return Fetched(
             data=body.getvalue(),
-            etag=response.headers.get("ETag"),
-            last_modified=response.headers.get("Last-Modified"),
+            etag=_validator(response.headers.get("ETag")),
+            last_modified=_validator(response.headers.get("Last-Modified")),
         )
 
     def _too_large(self) -> FetchError:
@@ -184,8 +200,32 @@ class Fetcher:
         return FetchError(ErrorCode.TOO_LARGE, f"The file is larger than {megabytes:g} MiB.")
 
 
+def retry_after(value: str) -> float | None:
+    """Read a Retry-After header: seconds, or a date (RFC 9110 §10.2.3); None if it is neither.
+
+    Returns:
+        Seconds from now; 0 for a date in the past.
+    """
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if then.tzinfo is None:  # "-0000"; HTTP's dates are all of GMT
+        then = then.replace(tzinfo=UTC)
+    return max(0.0, (then - datetime.now(UTC)).total_seconds())
+
+
 def _connect_failure(detail: str) -> FetchError:
     return FetchError(ErrorCode.CONNECT_FAILURE, detail)
+
+
+def _validator(value: str | None) -> str | None:
+    """Return what is worth keeping to ask with again; a server may send 60 KB of anything."""
+    if value is None or len(value) > _MAX_VALIDATOR or not value.isprintable():
+        return None
+    return value
 
 
 # What makes requests open its sockets through the errand ------------------------------------------

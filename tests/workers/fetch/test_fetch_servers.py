@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from models.errors import ErrorCode
 from tests.workers.fetch.conftest import PATIENT
 from tests.workers.fetch.servers import OK, Serve, Step, answer
-from workers.fetch.client import Fetcher, FetchError
+from workers.fetch import TurnedAwayError
+from workers.fetch.client import Fetched, Fetcher, FetchError, retry_after
 
 LATER = 10.0
 """Seconds, far beyond every limit here."""
@@ -65,7 +71,21 @@ def test_a_server_that_stalls_times_out(serve: Serve, hasty: Fetcher, script: li
         ),
         pytest.param([OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n"], id="chunks of no length"),
         pytest.param([OK + b"Content-Encoding: gzip\r\n\r\nno gzip"], id="gzip that is none"),
+        pytest.param(
+            [OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n"], id="a chunk of -5"
+        ),
+        pytest.param(
+            [OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 99 + b"\r\nabc"],
+            id="a chunk of more than there is",
+        ),
+        pytest.param(
+            [OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nabc"],
+            id="Content-Length of 5,000 digits",
+        ),
         pytest.param([b"SSH-2.0-OpenSSH_9.2\r\n"], id="no HTTP"),
+        pytest.param([b"HTTP/9.9 200 OK\r\n\r\nabc"], id="another HTTP"),
+        pytest.param([b"HTTP/1.1 -200 OK\r\n\r\nabc"], id="a negative status"),
+        pytest.param([b"HTTP/1.1 200 " + b"a" * 70_000 + b"\r\n\r\nabc"], id="a reason of 70 KB"),
         pytest.param([OK + b"A: b\r\n" * 200 + b"\r\nabc"], id="200 headers"),
         pytest.param([OK + b"A: " + b"b" * 70_000 + b"\r\n\r\nabc"], id="a header of 70 KB"),
     ],
@@ -91,6 +111,52 @@ def test_headers_that_end_early_leave_an_empty_file(serve: Serve, fetcher: Fetch
 
     assert fetched is not None
     assert fetched.data == b""
+
+
+TOKENS = [
+    *(b"\r\n", b"\r", b"\n", b"\0", b" ", b"\t", b":", b";", b",", b"-", b"+", b"_", b"%", b"\xff"),
+    *(b"9" * 30, b"0x", b"chunked", b"gzip", b"deflate", b"HTTP/1.1 ", b"200", b"304", b"100"),
+    *(b"Content-Length: ", b"Transfer-Encoding: ", b"Content-Encoding: ", b"\xe2\x80\xa8"),
+]
+GOOD_ANSWERS = [
+    answer(b"data", 'ETag: "1"', "Last-Modified: yesterday"),
+    OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n3;x=y\r\nabc\r\n0\r\nT: x\r\n\r\n",
+    OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello" * 100),
+]
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sampled_from(GOOD_ANSWERS),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5), st.sampled_from(TOKENS)), max_size=4),
+)
+def test_whatever_is_answered_a_fetch_gives_a_file_or_a_typed_error(
+    serve: Serve, fetcher: Fetcher, good: bytes, changes: list[tuple[float, int, bytes]]
+) -> None:
+    data = bytearray(good)
+    for place, length, token in changes:
+        start = int(place * len(data))
+        data[start : start + length] = token
+    site = serve(bytes(data))
+
+    with suppress(FetchError):
+        fetched = fetcher.get(site.url(), etag='"1"')
+        assert fetched is None or len(fetched.data) <= PATIENT.max_bytes
+
+
+@pytest.mark.parametrize(
+    "value", [b"a" * 60_000, b"\0\x01", b"\xff\x85"], ids=["60 KB", "NUL", "not printable"]
+)
+@pytest.mark.parametrize("name", [b"ETag", b"Last-Modified"])
+def test_a_validator_that_is_none_is_not_kept(
+    serve: Serve, fetcher: Fetcher, name: bytes, value: bytes
+) -> None:
+    """It would lie in the store, and be sent back, for a month."""
+    site = serve(OK + name + b": " + value + b"\r\nContent-Length: 4\r\n\r\ndata")
+
+    assert fetcher.get(site.url()) == Fetched(b"data", None, None)
 
 
 MEBIBYTE = 2**20
@@ -120,6 +186,14 @@ MEBIBYTE = 2**20
         pytest.param(
             [OK + b"Content-Encoding: deflate\r\n\r\n", zlib.compress(bytes(100 * MEBIBYTE))],
             id="deflate bomb",
+        ),
+        pytest.param(
+            [OK + b"Content-Encoding: deflate\r\n\r\n", zlib.compress(bytes(100 * MEBIBYTE))[2:]],
+            id="deflate bomb without a header",
+        ),
+        pytest.param(
+            [OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"") * 50_000],
+            id="gzip of 50,000 empty members",
         ),
         pytest.param(
             [
@@ -194,6 +268,72 @@ def test_a_status_other_than_200_is_told(serve: Serve, fetcher: Fetcher, status:
     assert refused.value.code == ErrorCode.HTTP_STATUS
     assert status[:3] in refused.value.detail
     assert "token" not in refused.value.detail
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_a_server_that_says_when_to_come_again_is_heard(
+    serve: Serve, fetcher: Fetcher, status: str
+) -> None:
+    with pytest.raises(TurnedAwayError) as refused:
+        fetcher.get(serve(answer(b"", "Retry-After: 7", status=status)).url())
+
+    assert refused.value.seconds == 7
+    assert refused.value.code == ErrorCode.HTTP_STATUS
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "500 E", "999 Odd"])
+def test_other_statuses_give_no_time_to_come_again(
+    serve: Serve, fetcher: Fetcher, status: str
+) -> None:
+    with pytest.raises(FetchError) as refused:
+        fetcher.get(serve(answer(b"", "Retry-After: 7", status=status)).url())
+
+    assert not isinstance(refused.value, TurnedAwayError)
+
+
+def http_date(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [
+        ("0", 0, 0),
+        ("120", 120, 120),
+        (http_date(3600), 3000, 3600),
+        (http_date(-60), 0, 0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0, 0),
+        ("Sun Nov  6 08:49:37 1994", 0, 0),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", 0, 0),
+        ("9" * 5000, float("inf"), float("inf")),
+    ],
+)
+def test_a_time_to_come_again_is_seconds_or_any_of_http_s_dates(
+    value: str, least: float, most: float
+) -> None:
+    seconds = retry_after(value)
+    assert seconds is not None
+    assert least <= seconds <= most
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "soon",
+        "-1",
+        "1.5",
+        "+1",
+        "1e3",
+        "٣",
+        "²",
+        "Sun, 99 Nov 1994 08:49:37 GMT",
+        "1, 2",
+        "\x00",
+    ],
+)
+def test_what_is_no_time_to_come_again_counts_for_nothing(value: str) -> None:
+    assert retry_after(value) is None
 
 
 @pytest.mark.parametrize("kind", ["image/png", "text/html", "nonsense", "a/b/c;;=", ""])

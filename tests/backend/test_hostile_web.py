@@ -1,0 +1,243 @@
+"""The worst of the web in one job: every item has its own fate, and nothing else comes of it."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import requests
+
+from backend.stack import Stack
+from models.errors import ErrorCode
+from tests.models.image_files import (
+    gif_bytes,
+    jpeg_segment,
+    picture,
+    png,
+    png_chunk,
+    tiff,
+    webp_canvas,
+    with_jpeg_segment,
+    with_png_chunk,
+)
+from tests.pictures import drawing, encoded
+from tests.workers.fetch.servers import OK, ScriptedServer, Step, answer, redirect
+
+MIB = 2**20
+LONGEST = 75.0
+"""Seconds for the whole job on a busy machine: its slowest item alone takes 15."""
+GOOD = None
+"""The code of what has a verdict."""
+
+PNG, JPEG, GIF, WEBP = (encoded(picture(), kind) for kind in ("PNG", "JPEG", "GIF", "WEBP"))
+
+# Each on a host of its own, so that none waits for another's manners.
+SERVERS: dict[str, tuple[ErrorCode | None, list[Step]]] = {
+    "accepts and says nothing": (ErrorCode.TIMEOUT, [60.0]),
+    "slow headers": (ErrorCode.TIMEOUT, [OK + b"X: ", *(b"a", 1.0) * 60]),
+    "one byte a second": (ErrorCode.TIMEOUT, [OK + b"\r\n", *(b"a", 1.0) * 60]),
+    "early EOF": (ErrorCode.CONNECT_FAILURE, [b""]),
+    "Content-Length that lies small": (
+        ErrorCode.CORRUPT_IMAGE,
+        [OK + b"Content-Length: 99\r\n\r\n" + PNG],
+    ),
+    "Content-Length that lies large": (
+        ErrorCode.CONNECT_FAILURE,
+        [OK + b"Content-Length: 99999\r\n\r\n" + PNG],
+    ),
+    "Content-Length negative": (GOOD, [OK + b"Content-Length: -1\r\n\r\n" + PNG]),
+    "Content-Length twice": (
+        ErrorCode.CONNECT_FAILURE,
+        [OK + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n" + PNG],
+    ),
+    "chunked without end": (
+        ErrorCode.TOO_LARGE,
+        [OK + b"Transfer-Encoding: chunked\r\n\r\n", *[b"10000\r\n" + bytes(65_538)] * 400],
+    ),
+    "a chunk of -5": (
+        ErrorCode.CONNECT_FAILURE,
+        [OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n"],
+    ),
+    "body over the cap": (ErrorCode.TOO_LARGE, [OK + b"\r\n", *[bytes(MIB)] * 30]),
+    "gzip bomb": (
+        ErrorCode.TOO_LARGE,
+        [OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(bytes(100 * MIB))],
+    ),
+    "deflate bomb": (
+        ErrorCode.TOO_LARGE,
+        [OK + b"Content-Encoding: deflate\r\n\r\n", zlib.compress(bytes(100 * MIB))],
+    ),
+    "brotli bomb": (
+        ErrorCode.CONNECT_FAILURE,
+        [answer(b"\xce\xff\xff\x0f" * 100, "Content-Encoding: br")],
+    ),
+    "a loop of redirects": (ErrorCode.TOO_MANY_REDIRECTS, [redirect("/again")]),
+    "a redirect to a private literal": (
+        ErrorCode.BLOCKED_ADDRESS,
+        [redirect("http://169.254.169.254/latest/meta-data/")],
+    ),
+    "a redirect to file:": (ErrorCode.BAD_URL, [redirect("file:///etc/passwd")]),
+    "a redirect without Location": (ErrorCode.HTTP_STATUS, [answer(b"", status="302 Found")]),
+    "HTML called image/png": (
+        ErrorCode.NOT_AN_IMAGE,
+        [answer(b"<!doctype html><title>no</title>", "Content-Type: image/png")],
+    ),
+    "JSON called image/png": (
+        ErrorCode.NOT_AN_IMAGE,
+        [answer(b'{"error": "hot-link"}', "Content-Type: image/png")],
+    ),
+    "image called text/html": (GOOD, [answer(PNG, "Content-Type: text/html")]),
+    "nonsense Content-Type": (GOOD, [answer(PNG, "Content-Type: a/b/c;;=")]),
+}
+STATUSES = (204, 206, 304, 403, 404, 410, 500, 502)
+
+
+def bmp_bomb() -> bytes:
+    data = bytearray(encoded(picture(), "BMP"))
+    struct.pack_into("<ii", data, 18, 50_000, 50_000)
+    return bytes(data)
+
+
+def wrong_crc() -> bytes:
+    data = bytearray(PNG)
+    data[data.index(b"IDAT") + 9] ^= 1
+    return bytes(data)
+
+
+BYTES: dict[str, tuple[ErrorCode | None, bytes]] = {
+    "none": (ErrorCode.NOT_AN_IMAGE, b""),
+    "one": (ErrorCode.NOT_AN_IMAGE, b"\xff"),
+    "random": (ErrorCode.NOT_AN_IMAGE, random.Random(1).randbytes(5000)),
+    "truncated JPEG": (ErrorCode.CORRUPT_IMAGE, JPEG[: len(JPEG) // 2]),
+    "truncated PNG": (ErrorCode.CORRUPT_IMAGE, PNG[: len(PNG) // 2]),
+    "truncated WebP": (ErrorCode.CORRUPT_IMAGE, WEBP[: len(WEBP) // 2]),
+    "truncated GIF": (ErrorCode.CORRUPT_IMAGE, GIF[: len(GIF) // 2]),
+    "JPEG followed by ZIP": (GOOD, JPEG + b"PK\x03\x04" + bytes(1000)),
+    "GIF with JavaScript": (ErrorCode.CORRUPT_IMAGE, b"GIF89a/*" + bytes(10) + b"*/=1;alert(1)//"),
+    "SVG with entities": (
+        ErrorCode.UNSUPPORTED_FORMAT,
+        b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "&b;&b;"><!ENTITY b "x">]><svg>&a;',
+    ),
+    "PDF": (ErrorCode.NOT_AN_IMAGE, b"%PDF-1.7\n1 0 obj"),
+    "50,000 × 50,000 one-bit PNG": (
+        ErrorCode.TOO_MANY_PIXELS,
+        png(50_000, 50_000, 1, 0, bytes(100_000)),
+    ),
+    "a pixel bomb in GIF": (ErrorCode.TOO_MANY_PIXELS, gif_bytes(65_535, 65_535)),
+    "a pixel bomb in BMP": (ErrorCode.TOO_MANY_PIXELS, bmp_bomb()),
+    "a pixel bomb in TIFF": (
+        ErrorCode.TOO_MANY_PIXELS,
+        tiff(
+            [
+                (256, 4, 1, 50_000),
+                (257, 4, 1, 50_000),
+                (258, 3, 1, 8),
+                (259, 3, 1, 1),
+                (262, 3, 1, 1),
+                (273, 4, 1, 8),
+                (278, 4, 1, 50_000),
+                (279, 4, 1, 100),
+            ]
+        ),
+    ),
+    "a pixel bomb in ICO": (ErrorCode.UNSUPPORTED_FORMAT, b"\0\0\1\0\xff\xff" + bytes(16_000)),
+    "a pixel bomb in WebP": (ErrorCode.TOO_MANY_PIXELS, webp_canvas(16_000, 16_000)),
+    "zTXt bomb": (
+        GOOD,
+        with_png_chunk(PNG, png_chunk(b"zTXt", b"prompt\0\0" + zlib.compress(bytes(64 * MIB)))),
+    ),
+    "iCCP bomb": (
+        ErrorCode.CORRUPT_IMAGE,
+        with_png_chunk(PNG, png_chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(64 * MIB)))),
+    ),
+    "GIF of 10,000 frames": (
+        GOOD,
+        GIF[:-1] + (b"\x2c" + bytes(4) + b"\1\0\1\0\0\2\2\x44\1\0") * 9_999 + b";",
+    ),
+    "wrong CRC": (ErrorCode.CORRUPT_IMAGE, wrong_crc()),
+    "broken EXIF": (GOOD, with_jpeg_segment(JPEG, jpeg_segment(0xE1, b"Exif\0\0nonsense"))),
+    "1 × 1": (ErrorCode.TOO_SMALL, encoded(picture(1, 1), "PNG")),
+    "63 × 63": (ErrorCode.TOO_SMALL, encoded(picture(63, 63), "PNG")),
+    "10,000 × 64": (GOOD, encoded(picture(10_000, 64), "PNG")),
+}
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port that answers no knock: its queue is full, so the system drops what comes."""
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = int(listener.getsockname()[1])
+        for _ in range(4):
+            knock = sockets.enter_context(socket.socket())
+            knock.setblocking(False)
+            knock.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+@pytest.fixture
+def web() -> Iterator[dict[str, tuple[str, ErrorCode | None]]]:
+    """The URL of every family, and the code that it must end with."""
+    with ExitStack() as servers:
+
+        def serve(*script: Step, **paths: list[Step]) -> ScriptedServer:
+            return servers.enter_context(ScriptedServer(*script, **paths))  # type: ignore[arg-type]
+
+        urls: dict[str, tuple[str, ErrorCode | None]] = {}
+        for name, (code, script) in SERVERS.items():
+            urls[name] = (serve(*script).url("a.png"), code)
+        site = serve(**{str(s): [answer(PNG, status=f"{s} Status")] for s in STATUSES})
+        for status in STATUSES:
+            urls[f"status {status}"] = (site.url(str(status)), ErrorCode.HTTP_STATUS)
+        site = serve(**{str(n): [answer(data)] for n, (_, data) in enumerate(BYTES.values())})
+        for number, (name, (code, _)) in enumerate(BYTES.items()):
+            urls[name] = (site.url(str(number)), code)
+        site = serve(**{str(n): [answer(encoded(drawing(n)))] for n in range(10)})
+        for number in range(10):
+            urls[f"good {number}"] = (site.url(str(number)), GOOD)
+        port = servers.enter_context(deaf_port())
+        for number in range(100 - len(urls)):
+            urls[f"of a dead host {number}"] = (
+                f"http://127.0.0.1:{port}/{number}",
+                ErrorCode.CONNECT_FAILURE,
+            )
+        yield urls
+
+
+def test_the_worst_of_the_web_in_one_job_harms_nothing_else(
+    stack: Stack, web: dict[str, tuple[str, ErrorCode | None]]
+) -> None:
+    names = list(web)
+    random.Random(7).shuffle(names)
+    before = [process.pid for process in stack.worker_processes()]
+    started = time.monotonic()
+    body = {"urls": [web[name][0] for name in names], "wait": 0}
+    reply = requests.post(f"{stack.url}/v1/checks", json=body, timeout=30)
+    location = stack.url + reply.headers["Location"]
+
+    ended: dict[str, float] = {}
+    codes: dict[str, str | None] = {}
+    while reply.status_code == 202:
+        assert time.monotonic() - started < 200, f"not ended: {set(names) - set(ended)}"
+        time.sleep(0.25)
+        reply = requests.get(location, timeout=30)
+        for name, item in zip(names, reply.json()["items"], strict=True):
+            if item["status"] != "pending" and name not in ended:
+                ended[name] = time.monotonic() - started
+                codes[name] = item.get("error", {}).get("code")
+
+    dead = [name for name in names if name.startswith("of a dead host")]
+    # Those that found it dead waited for it; the others were told that it is left alone.
+    assert {codes.pop(name) for name in dead} <= {ErrorCode.CONNECT_FAILURE, ErrorCode.TIMEOUT}
+    assert codes == {name: code for name, (_, code) in web.items() if name in codes}
+    assert len(codes) + len(dead) == 100
+    assert [process.pid for process in stack.worker_processes()] == before, "no process was lost"
+    late = {name: seconds for name, seconds in ended.items() if seconds > LONGEST}
+    assert not late, "stalling servers held others up"

@@ -1,0 +1,65 @@
+"""Where all of Assay sends packets, seen from outside it: a trap and a tap in its own network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from models.errors import ErrorCode
+from tests.backend.namespace import NAMES, PUBLIC, private_addresses, url_of
+
+ALONE = ("unshare", "--map-root-user", "--net", "--mount")
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What became of every URL, and where packets went, in a namespace without a way out."""
+    try:
+        trial = [*ALONE, "ip", "route", "add", "local", "0.0.0.0/0", "dev", "lo"]
+        subprocess.run(trial, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        words = getattr(error, "stderr", b"").decode().strip() or str(error)
+        pytest.skip(f"no network namespace can be made here: {words}")
+    folder = tmp_path_factory.mktemp("namespace")
+    run = subprocess.run(
+        [*ALONE, sys.executable, "-m", "tests.backend.namespace", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert run.returncode == 0, run.stderr
+    return dict(json.loads(run.stdout))
+
+
+def test_the_trap_and_the_tap_notice_a_connection_to_a_private_address(
+    seen: dict[str, Any],
+) -> None:
+    assert seen["noticed"]
+
+
+def test_no_packet_is_sent_to_a_private_address(seen: dict[str, Any]) -> None:
+    assert set(seen["reached"]) == PUBLIC
+    assert set(seen["sent"]) <= PUBLIC | {"127.0.0.1", "::1"}, "and what Assay's parts tell another"
+
+
+def test_a_worker_refuses_every_private_address_by_itself(seen: dict[str, Any]) -> None:
+    expected = [url_of(address) for address in private_addresses()]
+    assert seen["literal"] == dict.fromkeys(expected, ErrorCode.BLOCKED_ADDRESS)
+
+
+def test_a_redirect_to_a_private_address_or_name_is_refused(seen: dict[str, Any]) -> None:
+    for url, became in seen["redirected"].items():
+        public = "/public" in url
+        assert became == ("done" if public else ErrorCode.BLOCKED_ADDRESS), url
+    assert len(seen["redirected"]) == len(private_addresses()) + len(NAMES)
+
+
+def test_a_name_is_judged_by_all_its_addresses(seen: dict[str, Any]) -> None:
+    assert {url.split("/")[2]: became for url, became in seen["named"].items()} == {
+        name: "done" if set(addresses) <= PUBLIC else ErrorCode.BLOCKED_ADDRESS
+        for name, addresses in NAMES.items()
+    }
