@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
 from celery import Celery
@@ -12,6 +12,7 @@ from backend.drain import GLANCE, draining
 from models.errors import CheckError
 from models.verdict import CheckItem
 from workers.fetch.urls import canonical_url
+from workers.metrics import meter
 from workers.queue import Job, enqueue
 from workers.store import CheckRecord, Known, Store
 
@@ -42,6 +43,7 @@ class Checker:
         """Return what is known of each URL, in order; nothing is fetched or queued."""
         addresses, refused = self._addresses(urls)
         known = self._known(addresses.values())
+        _count("lookup", known)
         return [
             refused[url]
             if url in refused
@@ -50,12 +52,13 @@ class Checker:
             for url in urls
         ]
 
-    def check(self, record: CheckRecord, wait: float) -> list[CheckItem]:
+    def check(self, record: CheckRecord, wait: float, *, again: bool = False) -> list[CheckItem]:
         """Return an item for each URL, in order; queue what is not known and wait for it.
 
         Args:
             record: what is asked for.
             wait: seconds to wait at most for what is pending, on a notification from the workers.
+            again: whether this was asked before, so that it counts for nothing.
 
         Raises:
             kombu.exceptions.OperationalError: the broker cannot be reached.
@@ -69,6 +72,8 @@ class Checker:
         )
         since = record.created_at - (0 if record.force else self._revalidate_after)
         known = self._known(addresses.values(), since)
+        if not again:
+            _count("check", known)
         if pending := [address for address, found in known.items() if found is None]:
             self._queue(pending, record, since)
             if wait > 0:
@@ -129,6 +134,14 @@ class Checker:
                 if address := listener.next(min(deadline, now + GLANCE)):
                     missing.discard(address)
         return self._known(addresses, since)
+
+
+def _count(call: str, known: Mapping[str, Known | None]) -> None:
+    """Count what the cache was good for."""
+    hits = sum(found is not None for found in known.values())
+    for result, number in (("hit", hits), ("miss", len(known) - hits)):
+        if number:
+            meter.count("cache_requests", number, call=call, result=result)
 
 
 def _item(url: str, known: Known | None, *, cached: bool) -> CheckItem | None:

@@ -7,9 +7,11 @@ from flask import Flask, Response
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
-from redis.exceptions import RedisClusterException
+from redis.exceptions import OutOfMemoryError, RedisClusterException
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
+
+from backend.observing import request_id
 
 log = structlog.get_logger()
 
@@ -33,11 +35,20 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="What went wrong, for people.")
     errors: list[InvalidField] | None = None
+    request_id: str | None = Field(
+        default=None, description="By which the service's logs know the request."
+    )
 
 
 def problem(status: int, detail: str, errors: list[InvalidField] | None = None) -> Response:
     """Make the response for an error."""
-    body = Problem(title=HTTP_STATUS_CODES[status], status=status, detail=detail, errors=errors)
+    body = Problem(
+        title=HTTP_STATUS_CODES[status],
+        status=status,
+        detail=detail,
+        errors=errors,
+        request_id=request_id(),
+    )
     return Response(
         body.model_dump_json(exclude_none=True), status, content_type="application/problem+json"
     )
@@ -66,6 +77,13 @@ def register(app: Flask) -> None:
         for name, value in error.get_headers():
             if name.lower() in ("allow", "retry-after", "www-authenticate"):
                 answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(OutOfMemoryError)
+    def store_is_full(_error: OutOfMemoryError) -> Response:
+        log.error("store_full")
+        answer = problem(503, "Assay's store is full just now; what is known can be looked up.")
+        answer.headers["Retry-After"] = str(RETRY_AFTER)
         return answer
 
     @app.errorhandler(RedisError)

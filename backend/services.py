@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from backend.checking import Checker
+from backend.operations import Operations
 from workers.spool import Spool
 from workers.store import Store
 
@@ -19,7 +20,7 @@ class Services:
     checker: Checker
     store: Store
     spool: Spool
-    model_version: str
+    operations: Operations
 
 
 def services() -> Services:

@@ -29,10 +29,12 @@ _PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 
 TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
 """Seconds. The Redis is near, and people wait for its answer."""
-HEALTH_CHECK_INTERVAL = 15
-"""Seconds after which an idle connection is tried before it is used."""
-MOST_CONNECTIONS = 4096
-"""Of one process; every client that waits for news has one. Redis-py would stop at 100."""
+CONNECTIONS: dict[str, Any] = {
+    # Seconds after which an idle connection is tried before it is used.
+    "health_check_interval": 15,
+    # Of one process: every client that waits for news has one. Redis-py would stop at 100.
+    "max_connections": 4096,
+}
 
 
 class _Place(NamedTuple):
@@ -55,11 +57,7 @@ def connect(url: str) -> Redis:
         redis.RedisError: no node of the cluster answers.
     """
     scheme = urlsplit(url).scheme
-    options = {
-        **TIMEOUTS,
-        "health_check_interval": HEALTH_CHECK_INTERVAL,
-        "max_connections": MOST_CONNECTIONS,
-    }
+    options = {**TIMEOUTS, **CONNECTIONS}
     if scheme == SENTINEL:
         place = _place(url)
         sentinel = Sentinel(  # type: ignore[no-untyped-call]

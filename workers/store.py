@@ -100,6 +100,7 @@ class WorkerRecord(_Record):
     queues: tuple[Queue, ...]
     processes: int
     """How many fetch and judge."""
+    model_version: str
 
 
 def upload_address(sha256: str) -> str:

@@ -44,7 +44,7 @@ def get_check(path: CheckPath, query: CheckQuery) -> Response:
     record = services().store.check(path.id)
     if record is None or record.owner != caller().id:
         raise NotFound("There is no such check, or it is over an hour old.")
-    return reply(path.id, services().checker.check(record, query.wait))
+    return reply(path.id, services().checker.check(record, query.wait, again=True))
 
 
 def begin_check(record: CheckRecord, wait: float) -> Response:
