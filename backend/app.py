@@ -13,7 +13,7 @@ from flask.json.provider import JSONProvider
 from flask_openapi3 import Info, OpenAPI
 
 from backend import auth, guard, limits, observing, problems
-from backend.blueprints import checks, images, lookups, ops
+from backend.blueprints import checks, feedback, images, lookups, ops, scans
 from backend.checking import Checker
 from backend.keys import KeyStore
 from backend.operations import Operations
@@ -23,6 +23,7 @@ from models.manifest import load_manifest
 from settings import Settings, get_settings
 from workers.app import make_celery
 from workers.connect import connect
+from workers.feedback import FeedbackStore
 from workers.logs import configure_logs
 from workers.metrics import meter
 from workers.scans import ScanStore
@@ -73,7 +74,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     auth.register(app, settings, KeyStore.open(settings))
     limits.register(app, settings)
     problems.register(app)
-    for module in (checks, lookups, images, ops):
+    for module in (checks, lookups, images, scans, feedback, ops):
         app.register_api(module.blueprint)
     return app
 
@@ -85,15 +86,16 @@ def _services(settings: Settings) -> Services:
     checker = Checker(store, celery, settings.revalidate_after, settings.fetch_allow_nets)
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
+    scans = ScanStore.open(settings)
     operations = Operations(
         redis=connect(str(settings.redis_url)),
         celery=celery,
         store=store,
-        scans=ScanStore.open(settings),
+        scans=scans,
         weights=WeightFiles(manifest, settings.second_look),
         model_version=manifest.version_with(settings.second_look),
     )
-    return Services(checker, store, spool, operations)
+    return Services(checker, store, spool, scans, FeedbackStore.open(settings), operations)
 
 
 def run_api(settings: Settings) -> None:

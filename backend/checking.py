@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from ipaddress import IPv4Network, IPv6Network
 
 from celery import Celery
 
 from backend.drain import GLANCE, draining
 from models.errors import CheckError
-from models.verdict import CheckItem
+from models.verdict import CheckItem, Verdict
 from workers.fetch.urls import canonical_url
 from workers.metrics import meter
 from workers.queue import Job, enqueue
-from workers.store import CheckRecord, Known, Store
+from workers.store import CheckRecord, Known, Store, upload_address
+
+PULSE = 5.0
+"""Seconds after which one who watches a check hears that there is nothing new."""
 
 
 class Checker:
@@ -43,7 +48,7 @@ class Checker:
         """Return what is known of each URL, in order; nothing is fetched or queued."""
         addresses, refused = self._addresses(urls)
         known = self._known(addresses.values())
-        _count("lookup", known)
+        _count("lookup", known.values())
         return [
             refused[url]
             if url in refused
@@ -51,6 +56,21 @@ class Checker:
             or CheckItem(url=url, status="unknown")
             for url in urls
         ]
+
+    def lookup_bytes(self, sha256s: Sequence[str]) -> list[CheckItem]:
+        """Return what is known of some files by their bytes' hashes, in order."""
+        verdicts = self._store.verdicts(sha256s)
+        _count("lookup", verdicts)
+        return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
+
+    def verdict_at(self, url: str) -> tuple[str, Verdict] | None:
+        """Return the canonical URL and the verdict that is known of it, if there is one."""
+        try:
+            address = canonical_url(url, self._allow_nets)
+        except CheckError:
+            return None
+        (known,) = self._store.lookup([address])
+        return (address, known.verdict) if known and known.verdict else None
 
     def check(self, record: CheckRecord, wait: float, *, again: bool = False) -> list[CheckItem]:
         """Return an item for each URL, in order; queue what is not known and wait for it.
@@ -73,7 +93,7 @@ class Checker:
         since = record.created_at - (0 if record.force else self._revalidate_after)
         known = self._known(addresses.values(), since)
         if not again:
-            _count("check", known)
+            _count("check", known.values())
         if pending := [address for address, found in known.items() if found is None]:
             self._queue(pending, record, since)
             if wait > 0:
@@ -89,6 +109,37 @@ class Checker:
             or CheckItem(url=url, status="pending")
             for url in record.urls
         ]
+
+    def watch(
+        self, record: CheckRecord, places: Iterable[int]
+    ) -> Iterator[list[tuple[int, CheckItem]]]:
+        """Yield items as they become done or failed, until all have.
+
+        Args:
+            record: what is asked for.
+            places: which of its URLs, from 0.
+
+        Yields:
+            Items with their places; none after `PULSE` seconds of silence.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker cannot be reached.
+            redis.RedisError: the store cannot be reached.
+        """
+        left = list(places)
+        urls = [record.urls[place] for place in left]
+        addresses = urls if record.uploaded else [*self._addresses(urls)[0].values()]
+        with ExitStack() as stack:
+            # Nothing is known later of URLs that are all refused.
+            listener = stack.enter_context(self._store.listen(addresses)) if addresses else None
+            while left:
+                rest = record.model_copy(update={"urls": tuple(record.urls[n] for n in left)})
+                items = zip(left, self.check(rest, wait=0, again=True), strict=True)
+                news = [(place, item) for place, item in items if item.status != "pending"]
+                yield news
+                left = sorted({*left} - {place for place, _ in news})
+                if left and listener is not None:
+                    listener.next(time.monotonic() + PULSE)
 
     def _addresses(self, urls: Sequence[str]) -> tuple[dict[str, str], dict[str, CheckItem]]:
         """Split the URLs into those with a canonical address and those that are refused."""
@@ -136,12 +187,10 @@ class Checker:
         return self._known(addresses, since)
 
 
-def _count(call: str, known: Mapping[str, Known | None]) -> None:
+def _count(call: str, known: Iterable[object | None]) -> None:
     """Count what the cache was good for."""
-    hits = sum(found is not None for found in known.values())
-    for result, number in (("hit", hits), ("miss", len(known) - hits)):
-        if number:
-            meter.count("cache_requests", number, call=call, result=result)
+    for result, number in Counter("miss" if k is None else "hit" for k in known).items():
+        meter.count("cache_requests", number, call=call, result=result)
 
 
 def _item(url: str, known: Known | None, *, cached: bool) -> CheckItem | None:
@@ -153,3 +202,10 @@ def _item(url: str, known: Known | None, *, cached: bool) -> CheckItem | None:
     if verdict is not None and not cached:
         verdict = verdict.model_copy(update={"cached": False})
     return CheckItem(url=url, status="done", verdict=verdict)
+
+
+def _item_of_bytes(sha256: str, verdict: Verdict | None) -> CheckItem:
+    url = upload_address(sha256)
+    if verdict is None:
+        return CheckItem(url=url, status="unknown")
+    return CheckItem(url=url, status="done", verdict=verdict.model_copy(update={"cached": True}))

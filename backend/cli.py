@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -47,6 +48,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+feedback_app = typer.Typer(no_args_is_help=True, help="What people say of verdicts.")
+app.add_typer(feedback_app, name="feedback")
 
 
 def main() -> None:
@@ -62,12 +65,13 @@ def main() -> None:
 def _foreseen() -> tuple[type[Exception], ...]:
     """Return the errors whose message is a sentence for people."""
     from backend.client import ServerError
+    from backend.export import ExportError
     from backend.results import ResultsError
     from backend.scan import ScanError
     from backend.stack import StackError
     from models.manifest import WeightsError
 
-    return ResultsError, ScanError, ServerError, StackError, WeightsError
+    return ExportError, ResultsError, ScanError, ServerError, StackError, WeightsError
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
@@ -159,6 +163,22 @@ def worker(
     run_worker(settings, [name for name in QUEUES if name in queue])
 
 
+@app.command()
+def health() -> None:
+    """Tell by the exit code whether a worker of this machine shows life, for who watches it."""
+    settings = _settings(shared=True)
+    from redis import RedisError
+
+    from workers.store import Store
+
+    try:
+        workers = Store.open(settings, model_version="").live_workers()
+    except RedisError:
+        _fail("the store does not answer", FAILED)
+    if gethostname() not in [worker.machine for worker in workers]:
+        _fail("no worker of this machine has shown life just now", FAILED)
+
+
 def _warn_of_strangers(settings: Settings) -> None:
     from backend.auth import exposure
     from backend.console import messages
@@ -221,6 +241,41 @@ def _key_store() -> KeyStore:
     settings = _settings()
     url = find_store(settings)
     return KeyStore.open(settings.model_copy(update={"redis_url": url}))
+
+
+# Feedback
+
+
+@feedback_app.command("export")
+def export_feedback(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            show_default=False, help="Gets the images, and manifest.csv, a list of them."
+        ),
+    ],
+) -> None:
+    """Fetch the images of which people know what they are, and list them for training.
+
+    What the verdict was stands beside what people say. Images that are gone, or have changed, are
+    left out, each with the reason; so are those of which people disagree.
+    """
+    from backend.console import messages, printable
+    from backend.export import export
+    from backend.stack import find_store
+    from workers.feedback import FeedbackStore
+    from workers.fetch.client import Fetcher
+
+    settings = _settings()
+    store = FeedbackStore.open(settings.model_copy(update={"redis_url": find_store(settings)}))
+    fetcher = Fetcher(settings.fetch_allow_nets)
+    show = messages()
+
+    def left_out(sentence: str) -> None:
+        show.print(f"left out: {printable(sentence)}", style="yellow", markup=False)
+
+    count = export(store.all(), folder, fetcher, left_out)
+    show.print(f"images in {folder / 'manifest.csv'}: {count:,}", markup=False)
 
 
 # Checks

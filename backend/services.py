@@ -9,6 +9,8 @@ from flask import current_app
 
 from backend.checking import Checker
 from backend.operations import Operations
+from workers.feedback import FeedbackStore
+from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
 
@@ -20,6 +22,8 @@ class Services:
     checker: Checker
     store: Store
     spool: Spool
+    scans: ScanStore
+    feedback: FeedbackStore
     operations: Operations
 
 

@@ -29,12 +29,8 @@ _PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 
 TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
 """Seconds. The Redis is near, and people wait for its answer."""
-CONNECTIONS: dict[str, Any] = {
-    # Seconds after which an idle connection is tried before it is used.
-    "health_check_interval": 15,
-    # Of one process: every client that waits for news has one. Redis-py would stop at 100.
-    "max_connections": 4096,
-}
+MOST_CONNECTIONS = 4096
+"""Of one process: every client that waits for news has one. Redis-py would stop at 100."""
 
 
 class _Place(NamedTuple):
@@ -57,7 +53,9 @@ def connect(url: str) -> Redis:
         redis.RedisError: no node of the cluster answers.
     """
     scheme = urlsplit(url).scheme
-    options = {**TIMEOUTS, **CONNECTIONS}
+    # No `health_check_interval`: redis-py connects anew where a connection broke, and a Redis whose
+    # disk is full refuses PING, while it still answers what it is asked to read.
+    options = {**TIMEOUTS, "max_connections": MOST_CONNECTIONS}
     if scheme == SENTINEL:
         place = _place(url)
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
