@@ -89,6 +89,21 @@ def _redis_error() -> Iterator[None]:
         raise RedisConnectionError(str(error)) from error
 
 
+def eviction_warning(redis: Redis) -> str | None:
+    """Return a warning if this Redis would rather lose scans and keys than refuse a write.
+
+    Raises:
+        redis.RedisError: it does not answer.
+    """
+    policy = str(redis.info("memory").get("maxmemory_policy", ""))
+    if not policy.startswith("allkeys"):
+        return None
+    return (
+        f"The Redis of ASSAY_REDIS_URL evicts any key when it is full (maxmemory-policy {policy}), "
+        "also scans, API keys and queued work: set volatile-lru."
+    )
+
+
 def get_many(redis: Redis, keys: Sequence[str]) -> list[bytes | None]:
     """Return the values of the keys, in order; a cluster's keys may lie on all its nodes."""
     if isinstance(redis, RedisCluster):

@@ -151,6 +151,7 @@ class Judge:
     # In a thread
 
     def _carry_out(self, order: Order, batch: _Batch) -> None:
+        structlog.contextvars.bind_contextvars(**order.about)  # this thread's own, for this order
         address = order.address
         try:
             known = self._find(order, batch)

@@ -43,11 +43,15 @@ def depth(celery: Celery, queue: Queue) -> int:
         kombu.exceptions.OperationalError: the broker cannot be reached.
     """
     from kombu.exceptions import OperationalError
+    from kombu.transport import virtual
 
     with celery.connection_for_read(connect_timeout=CONFIRM_TIMEOUT) as connection:
         try:
             channel: Any = connection.channel()
-            return int(channel.queue_declare(queue, passive=True).message_count)
+            # In Redis, kombu looks for a queue under a wrong key before it would count it; but to
+            # declare one makes nothing there.
+            passive = not isinstance(channel, virtual.Channel)
+            return int(channel.queue_declare(queue, passive=passive).message_count)
         except connection.channel_errors:
             return 0  # nothing was ever put into it
         except connection.connection_errors as error:
