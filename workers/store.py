@@ -124,6 +124,7 @@ class WorkerRecord(_Record):
     queues: tuple[Queue, ...]
     processes: int
     """How many fetch and judge."""
+    model_version: str
 
     @property
     def machine(self) -> str:

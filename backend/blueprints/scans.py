@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
+import structlog
 from flask import Response, request
 from flask_openapi3 import APIBlueprint
 from redis import RedisError
@@ -30,6 +31,8 @@ from backend.schemas.scans import (
 )
 from backend.services import services
 from workers.scans import Request, ScanItem, ScanLostError, ScanSummary
+
+log = structlog.get_logger()
 
 blueprint = APIBlueprint("scans", __name__, url_prefix="/v1", abp_security=SECURITY)
 
@@ -69,6 +72,7 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
                     "Assay is too slow just now.", retry_after=RETRY_AFTER
                 ) from error
             raise
+    log.info("scan_created", scan_id=scan_id, items=summary.total)
     return _begun(summary)
 
 
