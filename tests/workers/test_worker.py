@@ -215,7 +215,7 @@ def test_a_scan_goes_on_after_its_worker_and_all_messages_are_gone(
         os.kill(child.pid, signal.SIGKILL)
     redis.delete("assay:celery:bulk", "assay:celery:unacked", "assay:celery:unacked_index")
     # As if a while had passed:
-    redis.delete(*redis.keys("assay:flight:*"))
+    redis.delete(*redis.keys("assay:flight:*"), *redis.keys("assay:judging:*"))
     for key in (scan_key(SCAN, ":todo"), "assay:turns"):
         for member, score in redis.zrange(key, 0, -1, withscores=True):
             redis.zadd(key, {member: float(score) - (LEASE if float(score) > 1e9 else 0)}, xx=True)
