@@ -5,10 +5,12 @@ No line holds a URL's query: queries can hold secrets.
 
 from __future__ import annotations
 
+import io
 import logging.config
 import re
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -76,6 +78,22 @@ def configure_logs(settings: Settings) -> None:
     structlog.configure(
         processors=[*_ADDED, *_RENDERED],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+class _Unfailing(io.TextIOBase):
+    """A stream whose disk may be full: a line that cannot be written is lost, and not the work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
