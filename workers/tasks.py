@@ -104,6 +104,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     """
     make_worker(settings, queues).worker_main(
         [
+            "--quiet",  # no banner among the lines of JSON
             "worker",
             f"--queues={','.join(queues)}",
             f"--concurrency={settings.worker_processes}",
@@ -111,6 +112,5 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
             f"--loglevel={settings.log_level}",
             "--without-gossip",
             "--without-mingle",
-            "--quiet",  # no banner among the lines of JSON
         ]
     )
