@@ -13,7 +13,7 @@ from flask.json.provider import JSONProvider
 from flask_openapi3 import Info, OpenAPI
 
 from backend import auth, guard, limits, problems
-from backend.blueprints import checks, feedback, images, lookups, ops
+from backend.blueprints import checks, feedback, images, lookups, ops, scans
 from backend.checking import Checker
 from backend.keys import KeyStore
 from backend.services import Services
@@ -22,6 +22,7 @@ from settings import Settings, get_settings
 from workers.app import make_celery
 from workers.feedback import FeedbackStore
 from workers.logs import configure_logs
+from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
 
@@ -67,7 +68,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     auth.register(app, settings, KeyStore.open(settings))
     limits.register(app, settings)
     problems.register(app)
-    for module in (checks, lookups, images, feedback, ops):
+    for module in (checks, lookups, images, scans, feedback, ops):
         app.register_api(module.blueprint)
     return app
 
@@ -80,7 +81,9 @@ def _services(settings: Settings) -> Services:
     )
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    return Services(checker, store, spool, FeedbackStore.open(settings), model_version)
+    return Services(
+        checker, store, spool, ScanStore.open(settings), FeedbackStore.open(settings), model_version
+    )
 
 
 def run_api(settings: Settings) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from ipaddress import IPv4Network, IPv6Network
 
 from celery import Celery
@@ -14,6 +15,9 @@ from models.verdict import CheckItem, Verdict
 from workers.fetch.urls import canonical_url
 from workers.queue import Job, enqueue
 from workers.store import CheckRecord, Known, Store, upload_address
+
+PULSE = 5.0
+"""Seconds after which one who watches a check hears that there is nothing new."""
 
 
 class Checker:
@@ -98,6 +102,37 @@ class Checker:
             or CheckItem(url=url, status="pending")
             for url in record.urls
         ]
+
+    def watch(
+        self, record: CheckRecord, places: Iterable[int]
+    ) -> Iterator[list[tuple[int, CheckItem]]]:
+        """Yield items as they become done or failed, until all have.
+
+        Args:
+            record: what is asked for.
+            places: which of its URLs, from 0.
+
+        Yields:
+            Items with their places; none after `PULSE` seconds of silence.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker cannot be reached.
+            redis.RedisError: the store cannot be reached.
+        """
+        left = list(places)
+        urls = [record.urls[place] for place in left]
+        addresses = urls if record.uploaded else [*self._addresses(urls)[0].values()]
+        with ExitStack() as stack:
+            # Nothing is known later of URLs that are all refused.
+            listener = stack.enter_context(self._store.listen(addresses)) if addresses else None
+            while left:
+                rest = record.model_copy(update={"urls": tuple(record.urls[n] for n in left)})
+                items = zip(left, self.check(rest, wait=0), strict=True)
+                news = [(place, item) for place, item in items if item.status != "pending"]
+                yield news
+                left = sorted({*left} - {place for place, _ in news})
+                if left and listener is not None:
+                    listener.next(time.monotonic() + PULSE)
 
     def _addresses(self, urls: Sequence[str]) -> tuple[dict[str, str], dict[str, CheckItem]]:
         """Split the URLs into those with a canonical address and those that are refused."""

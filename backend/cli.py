@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -160,6 +161,22 @@ def worker(
     from workers.tasks import run_worker
 
     run_worker(settings, [name for name in QUEUES if name in queue])
+
+
+@app.command()
+def health() -> None:
+    """Tell by the exit code whether a worker of this machine shows life, for who watches it."""
+    settings = _settings(shared=True)
+    from redis import RedisError
+
+    from workers.store import Store
+
+    try:
+        workers = Store.open(settings, model_version="").live_workers()
+    except RedisError:
+        _fail("the store does not answer", FAILED)
+    if gethostname() not in [worker.machine for worker in workers]:
+        _fail("no worker of this machine has shown life just now", FAILED)
 
 
 def _warn_of_strangers(settings: Settings) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import structlog
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
@@ -14,7 +17,8 @@ from werkzeug.http import HTTP_STATUS_CODES
 log = structlog.get_logger()
 
 RETRY_AFTER = 5
-"""Seconds after which a client may try again when Redis or the broker is away."""
+"""Seconds after which a client may try again when Redis, the broker or room on the disk is away."""
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_AN_OBJECT = "A JSON object is needed, with Content-Type: application/json."
 
 
@@ -35,12 +39,33 @@ class Problem(BaseModel):
     errors: list[InvalidField] | None = None
 
 
+class InvalidRequestError(Exception):
+    """A request is not of the form that its call takes.
+
+    Args:
+        field: what is wrong: ``body.urls.3``, ``line 3``.
+        detail: a sentence for people.
+    """
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.field = field
+        self.detail = detail
+
+
 def problem(status: int, detail: str, errors: list[InvalidField] | None = None) -> Response:
     """Make the response for an error."""
     body = Problem(title=HTTP_STATUS_CODES[status], status=status, detail=detail, errors=errors)
     return Response(
         body.model_dump_json(exclude_none=True), status, content_type="application/problem+json"
     )
+
+
+def later(detail: str) -> Response:
+    """Make the response for what cannot be done now, and may be asked for again soon."""
+    answer = problem(503, detail)
+    answer.headers["Retry-After"] = str(RETRY_AFTER)
+    return answer
 
 
 def invalid_request(error: ValidationError) -> Response:
@@ -68,14 +93,29 @@ def register(app: Flask) -> None:
                 answer.headers[name] = value
         return answer
 
+    @app.errorhandler(InvalidRequestError)
+    def not_of_the_form(error: InvalidRequestError) -> Response:
+        errors = [InvalidField(field=error.field, detail=error.detail)]
+        return problem(422, str(error), errors)
+
     @app.errorhandler(RedisError)
     @app.errorhandler(RedisClusterException)  # which is no RedisError: no node answers
     @app.errorhandler(OperationalError)
     def store_is_away(error: Exception) -> Response:
         log.warning("store_unavailable", error=type(error).__name__)
-        answer = problem(503, "Assay cannot reach its store just now.")
-        answer.headers["Retry-After"] = str(RETRY_AFTER)
-        return answer
+        return later("Assay cannot reach its store just now.")
+
+    @app.errorhandler(OSError)
+    def disk_is_full(error: OSError) -> Response:
+        if error.errno not in _DISK_FULL:
+            return bug(error)
+        log.warning("disk_full")
+        return later("Assay's disk is full; nothing can be uploaded just now.")
+
+    @app.errorhandler(ParseException)
+    def not_http(_error: ParseException) -> Response:
+        """Found while the body was read: a chunk of a length that is none."""
+        return problem(400, "The request breaks the rules of HTTP.")
 
     @app.errorhandler(Exception)
     def bug(_error: Exception) -> Response:

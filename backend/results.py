@@ -1,7 +1,6 @@
 """The output file of a scan: whole lines, appended; what a killed scan left is taken up again.
 
-A result never holds a line break, so a line without its end is one that was being written when the
-scan was killed, and nothing else.
+A line without its end is one that was being written when the scan was killed, and nothing else.
 """
 
 from __future__ import annotations
@@ -9,51 +8,24 @@ from __future__ import annotations
 import csv
 import errno
 import fcntl
-import io
 import os
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
-import orjson
-
+from backend.formats import Csv, Format, JsonLines, Result
 from backend.sources import LONGEST_FIELD
-from models.members import MEMBERS
 from models.verdict import CheckItem
 
 _SECONDS_BETWEEN_SYNCS = 1.0
 """What a power cut may cost; a killed process costs nothing."""
 
-_LINE_BREAK = re.compile(r"[\r\n]+")
-
 
 class ResultsError(Exception):
     """The output file cannot be used; the message is a sentence for people."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the scan needs to know of a result that it finds.
-
-    Attributes:
-        url: as in the list.
-        outcome: the verdict's label, or ``failed``.
-        error: the error's code, if it failed.
-    """
-
-    url: str
-    outcome: str
-    error: str | None = None
-
-    @classmethod
-    def of(cls, item: CheckItem) -> Self:
-        """Sum up an item."""
-        outcome = item.verdict.label.value if item.verdict else item.status
-        return cls(item.url, outcome, item.error.code if item.error else None)
 
 
 @dataclass
@@ -70,86 +42,7 @@ class Tally:
             self.errors[result.error] += 1
 
 
-class _Format(Protocol):
-    """How results are written as lines."""
-
-    @property
-    def header(self) -> bytes:
-        """The first line with its end; empty if there is none."""
-
-    @property
-    def opening(self) -> bytes:
-        """What every line begins with."""
-
-    def line(self, item: CheckItem) -> bytes: ...
-
-    def parse(self, line: bytes) -> Result:
-        """Read a line; raises ValueError, LookupError or TypeError if it is not a result."""
-        ...
-
-
-class _JsonLines:
-    """One API item a line (JSON Lines)."""
-
-    header = b""
-    opening = b'{"url":"'
-
-    def line(self, item: CheckItem) -> bytes:
-        return item.model_dump_json(exclude_none=True).encode() + b"\n"
-
-    def parse(self, line: bytes) -> Result:
-        item = orjson.loads(line)
-        if item["status"] == "failed":
-            return Result(_text(item["url"]), "failed", _text(item["error"]["code"]))
-        return Result(_text(item["url"]), _text(item["verdict"]["label"]))
-
-
-class _Csv:
-    """One row a result, for spreadsheets (RFC 4180, but no field ever holds a line break)."""
-
-    columns = (
-        *("url", "status", "label", "probability", *MEMBERS, "evidence"),
-        *("sha256", "width", "height", "format", "model_version", "checked_at"),
-        *("error_code", "error_detail"),
-    )
-    opening = b""
-
-    def __init__(self) -> None:
-        csv.field_size_limit(LONGEST_FIELD)
-        self.header = self._row(self.columns)
-
-    def line(self, item: CheckItem) -> bytes:
-        cells: dict[str, object] = {"url": item.url, "status": item.status}
-        if (verdict := item.verdict) is not None:
-            claims = (f"{fact.kind}: {fact.detail}" for fact in verdict.evidence)
-            cells |= {
-                **{name: round(score, 4) for name, score in verdict.members.items()},
-                **verdict.image.model_dump(include={"sha256", "width", "height", "format"}),
-                "label": verdict.label.value,
-                "probability": round(verdict.probability, 4),
-                "evidence": "; ".join(claims),
-                "model_version": verdict.model_version,
-                "checked_at": verdict.checked_at.isoformat(timespec="seconds"),
-            }
-        if item.error is not None:
-            cells |= {"error_code": item.error.code, "error_detail": item.error.detail}
-        return self._row(cells.get(column, "") for column in self.columns)
-
-    def parse(self, line: bytes) -> Result:
-        (row,) = csv.reader([line.decode()], strict=True)
-        cells = dict(zip(self.columns, row, strict=True))
-        outcome = cells["label"] or cells["status"]
-        return Result(cells["url"], outcome, cells["error_code"] or None)
-
-    @staticmethod
-    def _row(cells: Iterable[object]) -> bytes:
-        line = io.StringIO(newline="")
-        one_line = (_LINE_BREAK.sub(" ", str(cell)) for cell in cells)
-        csv.writer(line, lineterminator="\n").writerow(one_line)
-        return line.getvalue().encode()
-
-
-_FORMATS: dict[str, Callable[[], _Format]] = {".jsonl": _JsonLines, ".csv": _Csv}
+_FORMATS: dict[str, Callable[[], Format]] = {".jsonl": JsonLines, ".csv": Csv}
 
 
 class ResultsFile:
@@ -172,6 +65,7 @@ class ResultsFile:
             self._format = _FORMATS[path.suffix.lower()]()
         except KeyError:
             raise ResultsError(f"{path} tells no format: name it .jsonl or .csv.") from None
+        csv.field_size_limit(LONGEST_FIELD)
         self.path = path
         self.known: set[str] = set()
         self.tally = Tally()
@@ -265,9 +159,3 @@ class ResultsFile:
 
     def _failure(self, error: OSError) -> ResultsError:
         return ResultsError(f"{self.path} cannot be written: {error.strerror}.")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value

@@ -9,6 +9,7 @@ from flask import current_app
 
 from backend.checking import Checker
 from workers.feedback import FeedbackStore
+from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
 
@@ -20,6 +21,7 @@ class Services:
     checker: Checker
     store: Store
     spool: Spool
+    scans: ScanStore
     feedback: FeedbackStore
     model_version: str
 

@@ -26,6 +26,7 @@ from redis import Redis, RedisError
 
 from backend.client import local_server
 from settings import Settings
+from workers.connect import connect
 
 START_SECONDS = 60.0
 """How long the stack may take until it is ready."""
@@ -273,15 +274,17 @@ def find_store(settings: Settings) -> str:
     """Return the URL of the Redis that is set, or of the Valkey of the stack that runs here.
 
     Raises:
-        StackError: neither is there.
+        StackError: it does not answer, or no stack runs.
     """
-    if settings.redis_url is not None:
-        return settings.redis_url
+    url = settings.redis_url
     with suppress(FileNotFoundError):
-        url = _store_url(settings).read_text()
-        with Redis.from_url(url) as redis, suppress(RedisError):  # a killed stack leaves its file
-            redis.ping()
+        url = url or _store_url(settings).read_text()
+    if url is not None:
+        with suppress(RedisError):  # a killed stack leaves its file
+            connect(url).ping()
             return url
+    if settings.redis_url is not None:
+        raise StackError("The Redis that ASSAY_REDIS_URL names does not answer.")
     raise StackError(
         f"No Assay runs here with the data directory {settings.data_dir}. "
         "Start it (assay serve), or set ASSAY_REDIS_URL to the Redis that it uses."

@@ -1,149 +1,238 @@
-"""A batch of jobs → verdicts in the store: some threads fetch, this thread judges as bytes arrive.
+"""Orders → verdicts in the store: threads fetch, and one of them at a time judges.
 
-So the network and the one core of this process are busy together.
+So the network and the one core of this process are busy together. A thread that has its bytes waits
+for the one lock of the process, and judges. A task ends without the threads that only wait for slow
+servers: those finish by themselves, and tell the result as every other.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
+from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from models.ensemble import Ensemble
 from models.errors import CheckError, ErrorCode
 from models.verdict import ItemError, Verdict
+from workers.fetch import TurnedAwayError
 from workers.fetch.client import Fetched, Fetcher
+from workers.hosts import LONGEST_PAUSE, MOST_TURNED_AWAY, Hosts
+from workers.lanes import Lanes
+from workers.orders import Order
 from workers.pipeline import judge_bytes
-from workers.queue import Job
 from workers.spool import Spool
 from workers.store import UPLOAD_SCHEME, Known, Store
 
-FETCHING_THREADS = 8
-PATIENCE_WITH_HOST = 5.0
-"""Seconds to wait for a place at a busy host before the job goes back to the end of the queue."""
+THREADS = 24
+"""Each may hold a file of 20 MiB while it waits for its turn to judge."""
+THREADS_FOR_PEOPLE = 8
+"""Of those, kept free by bulk work."""
+PATIENCE_WITH_HOST = 1.0
+"""Seconds to wait for a place at a busy host before the order goes into the host's lane."""
+STRAGGLES_AFTER = 2.0
+"""Seconds without any news after which a task leaves its threads to themselves."""
+PATIENCE_AT_THE_END = 15.0
+"""Seconds that a process which ends gives its threads; the longest that a fetch takes."""
 MOST_ATTEMPTS = 3
 """Processes that an image may cost before it is given up."""
 
 log = structlog.get_logger()
 
 
-class HostBusyError(Exception):
-    """The host has as many requests as is polite; the job's turn comes later."""
+class _NotNowError(Exception):
+    """The host has as many requests as is polite, or wants a pause; the order waits in its lane."""
 
 
-class BatchJudge:
-    """Everything that one worker process needs to do jobs.
+class _Batch:
+    """How far the threads of one task are, as the task sees it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.fetching = 0
+        self.judging = 0
+        self.out_of_time = False
+
+    @contextmanager
+    def counted(self, what: str) -> Iterator[None]:
+        """Count a thread among those that fetch, or that judge."""
+        with self._lock:
+            setattr(self, what, getattr(self, what) + 1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                setattr(self, what, getattr(self, what) - 1)
+
+
+class Judge:
+    """Everything that one worker process needs to carry orders out.
 
     Args:
         store: where verdicts go.
+        hosts: how many may ask a host at once.
+        lanes: where orders wait for their host.
         fetcher: gets what is at a URL.
         spool: holds uploaded bytes.
-        ensemble: judges; used by the calling thread only.
-        put_back: puts jobs into their queue again.
+        ensemble: judges; used by one thread at a time.
     """
 
     def __init__(
         self,
         store: Store,
+        hosts: Hosts,
+        lanes: Lanes,
         fetcher: Fetcher,
         spool: Spool,
         ensemble: Ensemble,
-        put_back: Callable[[Sequence[Job]], None],
     ) -> None:
         self._store = store
+        self._hosts = hosts
+        self._lanes = lanes
         self._fetcher = fetcher
         self._spool = spool
         self._ensemble = ensemble
-        self._put_back = put_back
-        self._threads = ThreadPoolExecutor(FETCHING_THREADS, thread_name_prefix="fetch")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
+        self._under_way: set[Future[None]] = set()
+        self._only_judge = threading.Lock()
 
-    def run(self, jobs: Sequence[Job], owner: str) -> None:
-        """Do the jobs; afterwards each has a verdict or a failure, or is in its queue again.
+    @property
+    def room(self) -> int:
+        """How many more orders bulk work may give."""
+        return max(0, THREADS - THREADS_FOR_PEOPLE - len(self._under_way))
 
-        Args:
-            jobs: the batch.
-            owner: names this task; the same when the task is delivered again.
+    def run(self, orders: Sequence[Order]) -> None:
+        """Carry the orders out; returns when all are, or when what is left waits for slow servers.
+
+        Either way each order is told its result, or is done later, by this process or another.
         """
-        begun = [job for job in jobs if self._store.begin(job["address"], owner)]
-        left = {job["address"]: job for job in self._without_known(begun)}
-        under_way = {self._threads.submit(self._obtain, job): job for job in left.values()}
+        batch = _Batch()
+        futures = {self._threads.submit(self._carry_out, order, batch): order for order in orders}
+        self._under_way.update(futures)
+        for future in futures:
+            future.add_done_callback(self._under_way.discard)
+        left = set(futures)
         try:
-            for future in as_completed(under_way):
-                job = under_way[future]
-                self._settle(job, future)
-                del left[job["address"]]
+            while left:
+                done, left = wait(left, STRAGGLES_AFTER, return_when=FIRST_COMPLETED)
+                if not done and batch.fetching == len(left):
+                    log.info("stragglers_left", count=len(left))
+                    return
         except SoftTimeLimitExceeded:
             log.warning("batch_out_of_time", left=len(left))
-            for future in under_way:
-                future.cancel()
-            self._return(list(left.values()))
+            batch.out_of_time = True
+            for future, order in futures.items():
+                if future.cancel():
+                    order.put_back()
+            # What judges now is waited for: if it never ends, the hard time limit ends the process.
+            while batch.judging:
+                time.sleep(0.05)
 
-    def _without_known(self, jobs: Sequence[Job]) -> list[Job]:
-        """Leave out, and end, the jobs that were done before: a task may be delivered twice."""
-        to_do = []
-        for job, known in zip(
-            jobs, self._store.lookup([job["address"] for job in jobs]), strict=True
-        ):
-            if known and known.at >= job["since"]:
-                self._store.wake(job["address"])
-            else:
-                to_do.append(job)
-        return to_do
+    def close(self) -> None:
+        """Wait for the threads, but not for ever; called when the process ends."""
+        wait(list(self._under_way), PATIENCE_AT_THE_END)
 
-    def _return(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            self._store.put_back(job["address"])
-        self._put_back(jobs)
+    # In a thread
 
-    # In a fetching thread
+    def _carry_out(self, order: Order, batch: _Batch) -> None:
+        address = order.address
+        try:
+            known = self._find(order, batch)
+            if known is None:
+                return
+            self._store.finish(address, known)
+            order.tell(known)
+        except (RedisError, OperationalError) as error:
+            # Not this image's fault. Its job counts as lost in a while, and is done again.
+            log.warning("order_lost", address=_without_query(address), reason=str(error))
+            return
+        if address.startswith(UPLOAD_SCHEME):
+            self._spool.drop(address.removeprefix(UPLOAD_SCHEME))
 
-    def _obtain(self, job: Job) -> Fetched | Known:
-        """Fetch or read the job's bytes; or what is known already, if that is still there.
+    def _find(self, order: Order, batch: _Batch) -> Known | None:
+        """Return what is at the order's address; None if the order is done later.
+
+        Raises:
+            RedisError: the store cannot be reached.
+        """
+        try:
+            with batch.counted("fetching"):
+                obtained = self._obtain(order)
+            if isinstance(obtained, Known):
+                return obtained
+            return self._found(order, obtained, batch)
+        except _NotNowError:
+            self._set_aside(order)
+            return None
+        except CheckError as error:
+            log.info("check_failed", address=_without_query(order.address), code=error.code)
+            return _failed(error)
+        except RedisError:
+            raise
+        except Exception:
+            log.exception("check_broke", address=_without_query(order.address))
+            return _failed(CheckError(ErrorCode.INTERNAL, "Assay failed on this image."))
+
+    def _set_aside(self, order: Order) -> None:
+        host = urlsplit(order.address).netloc
+        order.set_aside()
+        self._hosts.wait(host, order.waiter)
+        self._lanes.call(host)  # should its last guest have left in between
+
+    def _obtain(self, order: Order) -> Fetched | Known:
+        """Fetch or read the order's bytes; or what is known already, if that is still there.
 
         Raises:
             CheckError: there are none.
-            HostBusyError: not now.
+            _NotNowError: not now.
         """
-        address = job["address"]
+        address = order.address
         if address.startswith(UPLOAD_SCHEME):
             data = self._spool.get(address.removeprefix(UPLOAD_SCHEME))
             return Fetched(data=data, etag=None, last_modified=None)
         with self._place_at(urlsplit(address).netloc):
             (known,) = self._store.lookup([address])
-            fetched = self._fetcher.get(
-                address,
-                etag=known.etag if known else None,
-                last_modified=known.last_modified if known else None,
-                referer=job["referer"],
-            )
+            try:
+                fetched = self._fetcher.get(
+                    address,
+                    etag=known.etag if known else None,
+                    last_modified=known.last_modified if known else None,
+                    referer=order.referer,
+                )
+            except TurnedAwayError as error:
+                self._heed(address, error)
+                raise
         if fetched is not None:
             return fetched
         assert known is not None, "304 answers validators only"  # noqa: S101
         return known.model_copy(update={"at": time.time()})
 
+    def _heed(self, address: str, error: TurnedAwayError) -> None:
+        """Leave the host alone for as long as it asks, unless that is too long or too often.
+
+        Raises:
+            _NotNowError: the order's turn comes when the pause is over.
+        """
+        if error.seconds > LONGEST_PAUSE or self._hosts.turned_away(address) > MOST_TURNED_AWAY:
+            return
+        host = urlsplit(address).netloc
+        self._hosts.pause(host, max(1.0, error.seconds))
+        raise _NotNowError(host) from error
+
     @contextmanager
     def _place_at(self, host: str) -> Iterator[None]:
         """Hold one of the places at the host, and note whether it could be reached."""
         visitor = uuid.uuid4().hex
-        deadline = time.monotonic() + PATIENCE_WITH_HOST
-        pause = 0.01
-        while (entry := self._store.enter_host(host, visitor)) != "entered":
-            if entry == "down":
-                raise CheckError(
-                    ErrorCode.CONNECT_FAILURE, f"{host} did not answer just now; it is left alone."
-                )
-            if time.monotonic() > deadline:
-                raise HostBusyError(host)
-            time.sleep(pause)
-            pause = min(2 * pause, 0.25)
+        self._enter(host, visitor)
         answered = True
         try:
             yield
@@ -151,41 +240,40 @@ class BatchJudge:
             answered = error.code not in (ErrorCode.CONNECT_FAILURE, ErrorCode.TIMEOUT)
             raise
         finally:
-            self._store.leave_host(host, visitor, answered=answered)
+            self._hosts.leave(host, visitor, answered=answered)
+            self._lanes.call(host)
 
-    # In the judging thread
+    def _enter(self, host: str, visitor: str) -> None:
+        """Wait a moment for a place at the host, unless others do so already.
 
-    def _settle(self, job: Job, future: Future[Fetched | Known]) -> None:
-        """Make what was obtained known, or why nothing was."""
-        address = job["address"]
-        try:
-            obtained = future.result()
-            if isinstance(obtained, Fetched):
-                obtained = self._found(address, obtained)
-            self._store.finish(address, obtained)
-        except HostBusyError:
-            self._return([job])
-            return
-        except CheckError as error:
-            log.info("check_failed", address=_without_query(address), code=error.code)
-            self._fail(address, error)
-        except (RedisError, SoftTimeLimitExceeded):
-            raise  # not this image's fault
-        except Exception:
-            log.exception("check_broke", address=_without_query(address))
-            self._fail(address, CheckError(ErrorCode.INTERNAL, "Assay failed on this image."))
-        if address.startswith(UPLOAD_SCHEME):
-            self._spool.drop(address.removeprefix(UPLOAD_SCHEME))
+        Raises:
+            CheckError: the host is down.
+            _NotNowError: there is no place.
+        """
+        deadline = time.monotonic() + PATIENCE_WITH_HOST
+        pause = 0.01
+        while (entry := self._hosts.enter(host, visitor)) != "entered":
+            if entry == "down":
+                raise CheckError(
+                    ErrorCode.CONNECT_FAILURE, f"{host} did not answer just now; it is left alone."
+                )
+            if entry != "busy" or time.monotonic() > deadline:
+                raise _NotNowError(host)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.25)
 
-    def _fail(self, address: str, error: CheckError) -> None:
-        failed = ItemError(code=error.code, detail=error.detail)
-        self._store.finish(address, Known(at=time.time(), error=failed))
-
-    def _found(self, address: str, fetched: Fetched) -> Known:
-        """Join what was fetched with the verdict for its bytes."""
+    def _found(self, order: Order, fetched: Fetched, batch: _Batch) -> Known | None:
+        """Join what was fetched with the verdict for its bytes; None if time is up."""
         at = time.time()
         sha256 = hashlib.sha256(fetched.data).hexdigest()
-        verdict = self._store.verdict(sha256) or self._judge(address, sha256, fetched.data)
+        with batch.counted("judging"):
+            verdict = self._store.verdict(sha256)
+            if verdict is None:
+                with self._only_judge:
+                    if batch.out_of_time:
+                        order.put_back()
+                        return None
+                    verdict = self._judge(order.address, sha256, fetched.data)
         return Known(at=at, verdict=verdict, etag=fetched.etag, last_modified=fetched.last_modified)
 
     def _judge(self, address: str, sha256: str, data: bytes) -> Verdict:
@@ -199,6 +287,10 @@ class BatchJudge:
             self._store.save_verdict(verdict)
             log.info("judged", address=_without_query(address), sha256=sha256)
             return verdict
+
+
+def _failed(error: CheckError) -> Known:
+    return Known(at=time.time(), error=ItemError(code=error.code, detail=error.detail))
 
 
 def _without_query(address: str) -> str:

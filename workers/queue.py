@@ -14,6 +14,8 @@ QUEUES: tuple[Queue, ...] = ("interactive", "bulk")
 
 JUDGE = "assay.judge"
 """The name of the task that judges a batch of jobs."""
+TURN = "assay.turn"
+"""The name of the task that judges some items of the scans."""
 
 BATCH: dict[Queue, int] = {"interactive": 4, "bulk": 16}
 """URLs a task: few where a person waits and all processes should share the work at once, more

@@ -1,4 +1,6 @@
-"""What Assay remembers, in Redis or Valkey. Every key's layout is in this file, and nowhere else.
+"""What Assay remembers of images, in Redis or Valkey, and who works on what.
+
+The keys of scans, hosts and turns are in `workers.scans.keys`, `workers.hosts`, `workers.turns`.
 
 Two keys make the cache: address → what was found there, and (content hash, model version) →
 verdict. So an image at a thousand addresses is judged once, and a new model never serves an old
@@ -16,8 +18,6 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 ``assay:done:{a}``                    (channel) something new is known of the address
 ``assay:judging:{version}:{sha256}``  (lock) the one process that judges these bytes
 ``assay:attempts:{sha256}``           how often judging these bytes was begun and not ended
-``assay:host:{{host}}``               (sorted set) requests under way to the host, by their deadline
-``assay:host-down:{{host}}``          failures to connect to the host, one after the other
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
                                       last showed life
@@ -32,7 +32,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict
 from redis import Redis
@@ -52,11 +52,6 @@ RUNNING_TTL = 90
 """Seconds after which a job that was begun is taken for lost; above a task's hard time limit."""
 CHECK_TTL = 3600
 """Seconds for which a check can be asked for by its id."""
-REQUESTS_PER_HOST = 2
-HOST_SLOT_TTL = 30
-"""Seconds after which a request to a host counts as over, whatever became of it."""
-HOST_DOWN_AFTER, HOST_DOWN_TTL = 5, 10
-"""A host that fails this often in a row is left alone for this many seconds."""
 WORKER_TTL = 15
 """Seconds without a sign of life after which a worker counts as gone."""
 JUDGING_TTL = 60
@@ -69,16 +64,6 @@ _BEGIN = """
 local state = redis.call('GET', KEYS[1])
 if state and string.sub(state, 1, 8) == 'running:' and state ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-return 1
-"""
-
-# Enters a host: returns 1 if entered, 0 if all places are taken, -1 if the host is down.
-_ENTER_HOST = """
-if tonumber(redis.call('GET', KEYS[2]) or 0) >= tonumber(ARGV[6]) then return -1 end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
-redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
 return 1
 """
 
@@ -139,6 +124,11 @@ class WorkerRecord(_Record):
     processes: int
     """How many fetch and judge."""
 
+    @property
+    def machine(self) -> str:
+        """The name of the machine, or container, that it runs on."""
+        return self.name.rpartition("@")[2]
+
 
 def upload_address(sha256: str) -> str:
     """Return the address under which uploaded bytes are checked."""
@@ -171,7 +161,6 @@ class Store:
         self._verdict_ttl = verdict_ttl
         self._failure_ttl = failure_ttl
         self._begin = redis.register_script(_BEGIN)
-        self._enter_host = redis.register_script(_ENTER_HOST)
         self._prune = redis.register_script(_PRUNE)
 
     @classmethod
@@ -280,7 +269,7 @@ class Store:
             pipe.execute()
 
     def wake(self, address: str) -> None:
-        """End the address's job, which found its work done, and tell who waits."""
+        """End the address's job, which found its work done or gave it up, and tell who waits."""
         h = _hash(address)
         with self._redis.pipeline() as pipe:
             pipe.delete(f"assay:flight:{h}")
@@ -294,6 +283,14 @@ class Store:
         with self._redis.pipeline(transaction=False) as pipe:
             for address in addresses:
                 pipe.set(f"assay:flight:{_hash(address)}", b"queued", nx=True, ex=QUEUED_TTL)
+            return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
+
+    def claim_running(self, addresses: Sequence[str], owner: str) -> list[str]:
+        """Return the addresses that nobody works on or waits for, and take their jobs."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for address in addresses:
+                key = f"assay:flight:{_hash(address)}"
+                pipe.set(key, f"running:{owner}", nx=True, ex=RUNNING_TTL)
             return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
 
     def begin(self, address: str, owner: str) -> bool:
@@ -334,36 +331,6 @@ class Store:
                 self._redis.delete(attempts)
                 raise
             self._redis.delete(attempts)
-
-    # Manners towards hosts
-
-    def enter_host(self, host: str, visitor: str) -> Literal["entered", "busy", "down"]:
-        """Take one of the places at the host, unless all are taken or it has not answered."""
-        now = time.time()
-        entered = self._enter_host(
-            keys=[f"assay:host:{{{host}}}", f"assay:host-down:{{{host}}}"],
-            args=[
-                visitor,
-                now,
-                now + HOST_SLOT_TTL,
-                REQUESTS_PER_HOST,
-                HOST_SLOT_TTL,
-                HOST_DOWN_AFTER,
-            ],
-        )
-        return "entered" if entered == 1 else "busy" if entered == 0 else "down"
-
-    def leave_host(self, host: str, visitor: str, *, answered: bool) -> None:
-        """Give the place at the host back, and note whether the host could be reached."""
-        down = f"assay:host-down:{{{host}}}"
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrem(f"assay:host:{{{host}}}", visitor)
-            if answered:
-                pipe.delete(down)
-            else:
-                pipe.incr(down)
-                pipe.expire(down, HOST_DOWN_TTL)
-            pipe.execute()
 
     # Checks, and those who wait for them
 

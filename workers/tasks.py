@@ -1,4 +1,4 @@
-"""The one task, and what a worker's processes set up to run it."""
+"""The two tasks, and what a worker's processes set up to run it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
-from celery.signals import heartbeat_sent, setup_logging, worker_process_init, worker_shutdown
+from celery.signals import (
+    heartbeat_sent,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
 
 from models.ensemble import Ensemble
 from models.manifest import load_manifest
 from settings import Settings
 from workers.app import make_celery
 from workers.fetch.client import Fetcher
-from workers.judge import BatchJudge
+from workers.judge import Judge
 from workers.logs import configure_logs
-from workers.queue import JUDGE, QUEUES, Job, Queue, enqueue
+from workers.orders import begin_items, begin_jobs
+from workers.queue import JUDGE, QUEUES, TURN, Job, Queue
+from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store, WorkerRecord
+from workers.tending import Tender
+from workers.turns import TURN_ITEMS
 
 log = structlog.get_logger()
 
@@ -40,24 +50,36 @@ def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
     worker = WorkerRecord(
         name=worker_name(), queues=tuple(queues), processes=settings.worker_processes
     )
-    of_this_process: list[BatchJudge] = []
+    scans = ScanStore.open(settings)
+    tender = Tender.open(settings, celery, store, scans)
+    of_this_process: list[Process] = []
 
     @celery.task(name=JUDGE, bind=True)
     def judge(self: Task[Any, Any], jobs: Sequence[Job]) -> None:
-        of_this_process[0].run(jobs, owner=str(self.request.id))
+        of_this_process[0].do_jobs(jobs, owner=str(self.request.id))
+
+    @celery.task(name=TURN)
+    def turn(turn_id: str) -> None:
+        of_this_process[0].do_turn(turn_id)
 
     @worker_process_init.connect(weak=False)
     def load(**_: object) -> None:
         try:
-            of_this_process.append(make_judge(settings, celery))
+            of_this_process.append(Process(settings, celery))
         except Exception:  # Celery would note it and go on, with a process that can do nothing
             log.exception("worker_cannot_judge")
             os.kill(os.getppid(), signal.SIGTERM)
 
-    # The parent's signs of life; /readyz looks for them.
+    @worker_process_shutdown.connect(weak=False)
+    def finish(**_: object) -> None:
+        if of_this_process:
+            of_this_process[0].close()
+
+    # The parent's signs of life, for which /readyz looks, and its care for all work that waits.
     @heartbeat_sent.connect(weak=False)
     def live(**_: object) -> None:
         store.worker_lives(worker)
+        tender.tend()
 
     @worker_shutdown.connect(weak=False)
     def leave(**_: object) -> None:
@@ -70,21 +92,54 @@ def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
     return celery
 
 
-def make_judge(settings: Settings, celery: Celery) -> BatchJudge:
-    """Load what one worker process needs."""
-    ensemble = Ensemble.load(second_look=settings.second_look)
-    return BatchJudge(
-        store=Store.open(settings, ensemble.version),
-        fetcher=Fetcher(settings.fetch_allow_nets),
-        spool=Spool(settings.data_dir / "uploads"),
-        ensemble=ensemble,
-        put_back=lambda jobs: _put_back(celery, jobs),
-    )
+class Process:
+    """What one worker process needs, and the work of its tasks.
 
+    Args:
+        settings: the settings.
+        celery: takes what is to be done later.
 
-def _put_back(celery: Celery, jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        enqueue(celery, [job], job["queue"])
+    Raises:
+        models.manifest.WeightsError: the members cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings, celery: Celery) -> None:
+        ensemble = Ensemble.load(second_look=settings.second_look)
+        self._celery = celery
+        self._store = Store.open(settings, ensemble.version)
+        self._scans = ScanStore.open(settings)
+        tender = Tender.open(settings, celery, self._store, self._scans)
+        self._turns = tender.turns
+        self._judge = Judge(
+            store=self._store,
+            hosts=tender.hosts,
+            lanes=tender.lanes,
+            fetcher=Fetcher(settings.fetch_allow_nets),
+            spool=Spool(settings.data_dir / "uploads"),
+            ensemble=ensemble,
+        )
+
+    def do_jobs(self, jobs: Sequence[Job], owner: str) -> None:
+        """Do the jobs of checks.
+
+        Args:
+            jobs: the batch.
+            owner: names this task; the same when the task is delivered again.
+        """
+        self._judge.run(begin_jobs(jobs, owner, self._store, self._celery))
+
+    def do_turn(self, turn_id: str) -> None:
+        """Do some items of the scans, if the turn is a registered one."""
+        if not self._turns.begin(turn_id):
+            return
+        works = self._scans.take(min(TURN_ITEMS, self._judge.room))
+        orders, recorded = begin_items(works, turn_id, self._store, self._scans)
+        self._judge.run(orders)
+        self._turns.end(turn_id, productive=bool(orders or recorded))
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self._judge.close()
 
 
 def worker_name() -> str:
@@ -104,7 +159,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     """
     make_worker(settings, queues).worker_main(
         [
-            "--quiet",  # no banner among the lines of JSON
+            "--quiet",  # no banner among the lines of JSON, and no end where it cannot be written
             "worker",
             f"--queues={','.join(queues)}",
             f"--concurrency={settings.worker_processes}",

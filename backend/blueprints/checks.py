@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from flask import Response
@@ -11,8 +13,10 @@ from flask_openapi3 import APIBlueprint
 from werkzeug.exceptions import NotFound
 
 from backend.auth import SECURITY, caller
+from backend.checking import Checker
+from backend.events import DONE, EVENTS, Event, event_stream, last_event_id
 from backend.limits import charge
-from backend.schemas.checks import CheckBody, CheckPath, CheckQuery, CheckReply
+from backend.schemas.checks import CheckBody, CheckEvent, CheckPath, CheckQuery, CheckReply
 from backend.services import services
 from models.verdict import CheckItem
 from workers.store import CheckRecord
@@ -21,6 +25,7 @@ blueprint = APIBlueprint("checks", __name__, url_prefix="/v1", abp_security=SECU
 
 RETRY_AFTER = 1
 """Seconds after which it is worth asking again for a pending check."""
+_PLACES = re.compile(r"[0-9a-f]{1,25}")  # a bit for each of at most 100 URLs
 
 
 @blueprint.post("/checks", responses={200: CheckReply, 202: CheckReply})
@@ -41,10 +46,36 @@ def create_check(body: CheckBody) -> Response:
 @blueprint.get("/checks/<id>", responses={200: CheckReply, 202: CheckReply})
 def get_check(path: CheckPath, query: CheckQuery) -> Response:
     """Ask again for a check's items."""
-    record = services().store.check(path.id)
+    return reply(path.id, services().checker.check(_record(path.id), query.wait))
+
+
+@blueprint.get("/checks/<id>/events", responses={200: EVENTS, 204: None})
+def get_check_events(path: CheckPath) -> Response:
+    """Follow a check: `item` for each URL as it is done or has failed, then `done`."""
+    record = _record(path.id)
+    seen = last_event_id()
+    told = int(seen, 16) if _PLACES.fullmatch(seen) else 0
+    return event_stream(_events(services().checker, record, told))
+
+
+def _events(checker: Checker, record: CheckRecord, told: int) -> Iterator[Event | None]:
+    """Yield a check's events; an event's id has a bit for each place that was told by then."""
+    places = (place for place in range(len(record.urls)) if not told >> place & 1)
+    for news in checker.watch(record, places):
+        if not news:
+            yield None
+        for place, item in news:
+            told |= 1 << place
+            data = CheckEvent(index=place, **dict(item)).model_dump_json(exclude_none=True)
+            yield Event("item", data, id=f"{told:x}")
+    yield Event(DONE, "{}", id=DONE)
+
+
+def _record(check_id: str) -> CheckRecord:
+    record = services().store.check(check_id)
     if record is None or record.owner != caller().id:
         raise NotFound("There is no such check, or it is over an hour old.")
-    return reply(path.id, services().checker.check(record, query.wait))
+    return record
 
 
 def begin_check(record: CheckRecord, wait: float) -> Response:

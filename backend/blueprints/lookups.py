@@ -41,8 +41,10 @@ def get_lookup(path: PrefixPath) -> Response:
     body = PrefixReply(prefix=path.prefix, verdicts=[_hashed(match) for match in matches])
     answer = Response(body.model_dump_json(), content_type="application/json")
     # What is told to a key's owner is not for those without one (RFC 9111, 3.5).
-    answer.cache_control.public = caller() == ANYONE
-    answer.cache_control.private = caller() != ANYONE
+    if caller() == ANYONE:
+        answer.cache_control.public = True
+    else:
+        answer.cache_control.private = True
     answer.cache_control.max_age = FRESH_FOR
     answer.vary.add("Origin")  # by which the CORS headers differ, also where there are none
     answer.set_etag(hashlib.sha256(answer.get_data()).hexdigest()[:32])

@@ -51,6 +51,12 @@ class CheckQuery(BaseModel):
     wait: float = Field(default=0, ge=0, le=LONGEST_WAIT)
 
 
+class CheckEvent(CheckItem):
+    """One URL of a check that is done or has failed; the data of an `item` event."""
+
+    index: int = Field(description="Its place in the request, from 0.")
+
+
 class CheckReply(BaseModel):
     """One item for each URL, in the order of the request."""
 

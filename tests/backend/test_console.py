@@ -7,7 +7,8 @@ from rich.console import Console
 
 from backend import console
 from backend.console import ScanProgress, item_printer, percentage, print_summary
-from backend.results import Result, Tally
+from backend.formats import Result
+from backend.results import Tally
 from models.verdict import CheckItem
 from tests.backend.fake_api import claim, done, failed
 

@@ -5,24 +5,34 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import pytest
+from celery import Celery
 from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
 from models.ensemble import Ensemble, Judgement
 from models.errors import ErrorCode
-from tests.conftest import LOOPBACK, hits
+from settings import Settings
+from tests.conftest import LOOPBACK, hits, until
 from tests.pictures import drawing, encoded, photograph
 from workers import judge as judge_module
+from workers.app import make_celery
 from workers.fetch.client import Fetcher
-from workers.judge import BatchJudge
+from workers.hosts import MOST_TURNED_AWAY, Hosts
+from workers.judge import Judge
+from workers.lanes import Lanes
+from workers.orders import begin_items, begin_jobs
 from workers.queue import Job
+from workers.scans import ScanItem, ScanStore
 from workers.spool import Spool
 from workers.store import Known, Store, upload_address
+from workers.turns import Turns
 
 
 class CountingEnsemble(Ensemble):
@@ -53,23 +63,77 @@ def store(redis: Redis, loaded: CountingEnsemble) -> Store:
 
 
 @pytest.fixture
-def returned() -> list[Job]:
-    """Jobs that were put back into their queue."""
-    return []
-
-
-@pytest.fixture
 def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "uploads")
 
 
 @pytest.fixture
-def batch(
-    store: Store, ensemble: CountingEnsemble, spool: Spool, returned: list[Job]
-) -> Iterator[BatchJudge]:
-    fetcher = Fetcher(LOOPBACK)
-    yield BatchJudge(store, fetcher, spool, ensemble, returned.extend)
-    fetcher.close()
+def celery(valkey_url: str) -> Celery:
+    """Takes messages that nobody reads."""
+    return make_celery(Settings(redis_url=valkey_url))
+
+
+@pytest.fixture
+def scans(redis: Redis) -> ScanStore:
+    return ScanStore(redis, revalidate_after=3600, allow_nets=LOOPBACK)
+
+
+@pytest.fixture
+def hosts(redis: Redis) -> Hosts:
+    return Hosts(redis)
+
+
+Make = Callable[[CountingEnsemble], Judge]
+
+
+@pytest.fixture
+def make(
+    redis: Redis, store: Store, hosts: Hosts, scans: ScanStore, spool: Spool, celery: Celery
+) -> Iterator[Make]:
+    """Make what one worker process has."""
+    with ExitStack() as at_the_end:
+
+        def maker(ensemble: CountingEnsemble) -> Judge:
+            lanes = Lanes(hosts, celery, scans, Turns(redis, celery, store, scans))
+            fetcher = Fetcher(LOOPBACK)
+            judge = Judge(store, hosts, lanes, fetcher, spool, ensemble)
+            at_the_end.callback(fetcher.close)
+            at_the_end.callback(judge.close)
+            return judge
+
+        yield maker
+
+
+@pytest.fixture
+def judge(make: Make, ensemble: CountingEnsemble) -> Judge:
+    return make(ensemble)
+
+
+class Do:
+    """Does jobs as a task does."""
+
+    def __init__(self, judge: Judge, store: Store, celery: Celery) -> None:
+        self.judge = judge
+        self.store = store
+        self.celery = celery
+
+    def jobs(self, jobs: Sequence[Job]) -> None:
+        self.judge.run(begin_jobs(jobs, "task", self.store, self.celery))
+
+    def __call__(self, addresses: Sequence[str], **more: float) -> list[Known]:
+        """Have the addresses judged, and return what is then known."""
+        self.store.claim(addresses)
+        self.jobs([job(address, **more) for address in addresses])
+        known = self.store.lookup(addresses)
+        assert all(known)
+        assert self.store.claim(addresses) == list(addresses), "no job may be left"
+        self.store.release(addresses)
+        return [each for each in known if each]
+
+
+@pytest.fixture
+def do(judge: Judge, store: Store, celery: Celery) -> Do:
+    return Do(judge, store, celery)
 
 
 def job(address: str, since: float | None = None) -> Job:
@@ -77,43 +141,50 @@ def job(address: str, since: float | None = None) -> Job:
     return {"address": address, "since": since, "referer": None, "queue": "interactive"}
 
 
-def do(batch: BatchJudge, store: Store, addresses: Sequence[str], **more: float) -> list[Known]:
-    """Do the jobs as a task does, and return what is then known."""
-    store.claim(addresses)
-    batch.run([job(address, **more) for address in addresses], owner="task")
-    known = store.lookup(addresses)
-    assert all(known)
-    assert store.claim(addresses) == list(addresses), "no job may be left"
-    store.release(addresses)
-    return [each for each in known if each]
+def queued(redis: Redis, queue: str) -> int:
+    """Count the messages in a queue."""
+    return cast(int, redis.llen(f"assay:celery:{queue}"))
 
 
-def test_a_batch_gives_each_address_its_verdict(
-    batch: BatchJudge, store: Store, site: HTTPServer
-) -> None:
+def trickle(site: HTTPServer, path: str, end: threading.Event, data: bytes = b"") -> str:
+    """Serve a file whose last bytes come when the event is set."""
+
+    def answer(_: Request) -> Response:
+        def body() -> Iterator[bytes]:
+            yield data[:100]
+            end.wait(60)
+            yield data[100:]
+
+        return Response(body(), headers={"Content-Length": str(len(data))})
+
+    site.expect_request(path).respond_with_handler(answer)
+    return site.url_for(path)
+
+
+def test_a_batch_gives_each_address_its_verdict(do: Do, site: HTTPServer) -> None:
     files = {f"/{n}.jpg": encoded(drawing(n)) for n in range(10)}
     for path, data in files.items():
         site.expect_request(path).respond_with_data(data, content_type="image/jpeg")
-    known = do(batch, store, [site.url_for(path) for path in files])
+    known = do([site.url_for(path) for path in files])
     assert [each.verdict and each.verdict.image.sha256 for each in known] == [
         hashlib.sha256(data).hexdigest() for data in files.values()
     ]
 
 
 def test_the_same_image_at_two_urls_is_classified_once(
-    batch: BatchJudge, store: Store, site: HTTPServer, ensemble: CountingEnsemble
+    do: Do, site: HTTPServer, ensemble: CountingEnsemble
 ) -> None:
     data = encoded(photograph())
     for path in ("/one.jpg", "/two.jpg", "/three.jpg"):
         site.expect_request(path).respond_with_data(data)
-    known = do(batch, store, [site.url_for("/one.jpg"), site.url_for("/two.jpg")])
-    known += do(batch, store, [site.url_for("/three.jpg")])
+    known = do([site.url_for("/one.jpg"), site.url_for("/two.jpg")])
+    known += do([site.url_for("/three.jpg")])
     assert ensemble.judged == 1
     assert len({each.verdict and each.verdict.checked_at for each in known}) == 1
 
 
 def test_two_workers_that_meet_the_same_image_classify_it_once(
-    store: Store, site: HTTPServer, spool: Spool
+    store: Store, celery: Celery, make: Make, site: HTTPServer
 ) -> None:
     site.expect_request("/one.jpg").respond_with_data(data := encoded(photograph("coffee")))
     site.expect_request("/two.jpg").respond_with_data(data)
@@ -129,9 +200,9 @@ def test_two_workers_that_meet_the_same_image_classify_it_once(
     workers = [Waiting.load(), Waiting.load()]
 
     def work(number: int, path: str) -> None:
-        worker = BatchJudge(store, Fetcher(LOOPBACK), spool, workers[number], lambda _: None)
+        do = Do(make(workers[number]), store, celery)
         together.wait()
-        worker.run([job(site.url_for(path))], owner=f"task-{number}")
+        do.jobs([job(site.url_for(path))])
 
     threads = [
         threading.Thread(target=work, args=args) for args in enumerate(("/one.jpg", "/two.jpg"))
@@ -148,7 +219,7 @@ def test_two_workers_that_meet_the_same_image_classify_it_once(
 
 
 def test_an_image_that_has_not_changed_is_asked_for_by_its_etag_and_not_sent_again(
-    batch: BatchJudge, store: Store, site: HTTPServer, ensemble: CountingEnsemble
+    do: Do, site: HTTPServer, ensemble: CountingEnsemble
 ) -> None:
     def answer(request: Request) -> Response:
         if request.headers.get("If-None-Match") == '"v1"':
@@ -157,18 +228,16 @@ def test_an_image_that_has_not_changed_is_asked_for_by_its_etag_and_not_sent_aga
 
     site.expect_request("/a.jpg").respond_with_handler(answer)
     url = site.url_for("/a.jpg")
-    (first,) = do(batch, store, [url])
+    (first,) = do([url])
     now = time.time()
-    (second,) = do(batch, store, [url], since=now)
+    (second,) = do([url], since=now)
     assert second.at >= now > first.at
     assert second.verdict == first.verdict
     assert [response.status_code for _, response in site.log] == [200, 304]
     assert ensemble.judged == 1
 
 
-def test_an_image_that_has_changed_is_judged_anew(
-    batch: BatchJudge, store: Store, site: HTTPServer
-) -> None:
+def test_an_image_that_has_changed_is_judged_anew(do: Do, site: HTTPServer) -> None:
     bodies = [encoded(photograph("astronaut")), encoded(photograph("rocket"))]
     site.expect_ordered_request("/a.jpg").respond_with_data(
         bodies[0], headers={"Last-Modified": "Mon, 05 Jan 2026 10:00:00 GMT"}
@@ -176,25 +245,21 @@ def test_an_image_that_has_changed_is_judged_anew(
     site.expect_ordered_request(
         "/a.jpg", headers={"If-Modified-Since": "Mon, 05 Jan 2026 10:00:00 GMT"}
     ).respond_with_data(bodies[1])
-    (first,) = do(batch, store, [site.url_for("/a.jpg")])
-    (second,) = do(batch, store, [site.url_for("/a.jpg")], since=time.time())
+    (first,) = do([site.url_for("/a.jpg")])
+    (second,) = do([site.url_for("/a.jpg")], since=time.time())
     assert first.verdict is not None
     assert second.verdict is not None
     assert first.verdict.image.sha256 != second.verdict.image.sha256
 
 
-def test_a_bad_address_harms_no_other_of_its_batch(
-    batch: BatchJudge, store: Store, site: HTTPServer
-) -> None:
+def test_a_bad_address_harms_no_other_of_its_batch(do: Do, site: HTTPServer) -> None:
     site.expect_request("/good.jpg").respond_with_data(encoded(photograph()))
     site.expect_request("/page.jpg").respond_with_data("<html>hot-link guard</html>")
     site.expect_request("/cut.jpg").respond_with_data(encoded(photograph())[:5000])
     site.expect_request("/gone.jpg").respond_with_data(b"", status=404)
     site.expect_request("/tiny.png").respond_with_data(encoded(drawing(1, (20, 20)), "PNG"))
     names = ["good.jpg", "page.jpg", "cut.jpg", "gone.jpg", "tiny.png"]
-    known = do(
-        batch, store, [*map(site.url_for, (f"/{n}" for n in names)), "http://10.0.0.1/a.jpg"]
-    )
+    known = do([*map(site.url_for, (f"/{n}" for n in names)), "http://10.0.0.1/a.jpg"])
     assert [each.error.code if each.error else "judged" for each in known] == [
         "judged",
         ErrorCode.NOT_AN_IMAGE,
@@ -206,76 +271,262 @@ def test_a_bad_address_harms_no_other_of_its_batch(
 
 
 def test_a_task_that_is_delivered_twice_does_its_work_once(
-    batch: BatchJudge, store: Store, site: HTTPServer
+    do: Do, store: Store, site: HTTPServer
 ) -> None:
     site.expect_request("/a.jpg").respond_with_data(encoded(photograph()))
     url = site.url_for("/a.jpg")
-    do(batch, store, [url])
+    do([url])
     with store.listen([url]) as listener:
-        batch.run([job(url)], owner="task")
+        do.jobs([job(url)])
         assert listener.next(time.monotonic() + 5) == url, "who waits is told all the same"
     assert hits(site, "/a.jpg") == 1
 
 
 def test_an_address_that_another_task_works_on_is_left_to_it(
-    batch: BatchJudge, store: Store, site: HTTPServer
+    do: Do, store: Store, site: HTTPServer
 ) -> None:
     url = site.url_for("/a.jpg")
     assert store.begin(url, "another task")
-    batch.run([job(url)], owner="task")
+    do.jobs([job(url)])
     assert site.log == []
     assert store.claim([url]) == []
 
 
-def test_a_host_that_is_busy_gets_the_job_later(
-    batch: BatchJudge,
+# Slow servers, and busy ones
+
+
+def test_a_task_leaves_slow_servers_to_its_threads_and_their_results_come_all_the_same(
+    do: Do, store: Store, site: HTTPServer
+) -> None:
+    end = threading.Event()
+    slow = trickle(site, "/slow.jpg", end, encoded(drawing(1)))
+    site.expect_request("/fast.jpg").respond_with_data(encoded(drawing(2)))
+    fast = site.url_for("/fast.jpg")
+    do.jobs([job(slow), job(fast)])
+    assert [bool(known) for known in store.lookup([slow, fast])] == [False, True]
+    assert do.judge.room == judge_module.THREADS - judge_module.THREADS_FOR_PEOPLE - 1
+    end.set()
+    until(lambda: store.lookup([slow])[0] is not None, "its thread ends")
+    assert store.claim([slow]) == [slow], "and its job with it"
+
+
+def test_one_image_is_judged_at_a_time(
+    make: Make, store: Store, celery: Celery, site: HTTPServer
+) -> None:
+    class Watched(CountingEnsemble):
+        inside = most = 0
+
+        def judge(self, pixels) -> Judgement:  # type: ignore[no-untyped-def]
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.02)
+            self.inside -= 1
+            return super().judge(pixels)
+
+    watched = Watched.load()
+    urls = [site.url_for(f"/{n}.jpg") for n in range(8)]
+    for n in range(8):
+        site.expect_request(f"/{n}.jpg").respond_with_data(encoded(drawing(n)))
+    Do(make(watched), store, celery)(urls)
+    assert (watched.judged, watched.most) == (8, 1)
+
+
+def test_a_process_that_ends_waits_for_its_threads(do: Do, store: Store, site: HTTPServer) -> None:
+    end = threading.Event()
+    slow = trickle(site, "/slow.jpg", end, encoded(drawing(1)))
+    do.jobs([job(slow)])
+    threading.Timer(0.5, end.set).start()
+    do.judge.close()
+    assert store.lookup([slow])[0] is not None
+
+
+def test_a_job_that_finds_its_host_full_waits_in_its_lane_and_is_called(
+    do: Do,
     store: Store,
+    hosts: Hosts,
+    redis: Redis,
     site: HTTPServer,
-    returned: list[Job],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(judge_module, "PATIENCE_WITH_HOST", 0.05)
+    end = threading.Event()
+    slow = [trickle(site, f"/slow{n}.jpg", end, encoded(drawing(n))) for n in range(2)]
+    do.jobs([job(url) for url in slow])
+    site.expect_request("/a.jpg").respond_with_data(encoded(drawing(3)))
     url = site.url_for("/a.jpg")
-    host = f"{site.host}:{site.port}"
-    for visitor in ("a", "b"):
-        store.enter_host(host, visitor)
     store.claim([url])
-    batch.run([job(url)], owner="task")
-    assert [each["address"] for each in returned] == [url]
-    assert store.claim([url]) == [], "it is still queued"
-    assert site.log == []
+    do.jobs([job(url)])
+    assert hits(site, "/a.jpg") == 0
+    assert queued(redis, "interactive") == 0
+    assert store.claim([url]) == [], "it waits still"
+    assert hosts.with_lanes() == [f"{site.host}:{site.port}"]
+    end.set()
+    until(lambda: queued(redis, "interactive") > 0, "who left has called it")
+    do([url])
+
+
+def test_an_item_of_a_scan_that_finds_its_host_full_waits_in_its_lane_and_is_called(
+    do: Do,
+    store: Store,
+    scans: ScanStore,
+    redis: Redis,
+    site: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judge_module, "PATIENCE_WITH_HOST", 0.05)
+    end = threading.Event()
+    slow = [trickle(site, f"/slow{n}.jpg", end, encoded(drawing(n))) for n in range(2)]
+    do.jobs([job(url) for url in slow])
+    scans.create("a" * 32, owner="", force=False, items=[ScanItem(site.url_for("/a.jpg"))])
+    orders, _ = begin_items(scans.take(1), "turn", store, scans)
+    do.judge.run(orders)
+    assert scans.ready() == 0
+    end.set()
+    until(lambda: scans.ready() == 1, "who left has called it")
+    until(lambda: queued(redis, "bulk") > 0, "and sent a turn for it")
+
+
+def answers_later(site: HTTPServer, path: str, header: str, times: int) -> str:
+    """Serve an image, but send the client away some times first."""
+    answers = [Response(status=429, headers={"Retry-After": header})] * times
+
+    def answer(_: Request) -> Response:
+        return answers.pop() if answers else Response(encoded(drawing(1)))
+
+    site.expect_request(path).respond_with_handler(answer)
+    return site.url_for(path)
+
+
+def test_a_host_that_asks_for_a_pause_gets_it_and_its_image_is_judged_afterwards(
+    do: Do, store: Store, hosts: Hosts, site: HTTPServer
+) -> None:
+    url = answers_later(site, "/a.jpg", "1", times=1)
+    store.claim([url])
+    do.jobs([job(url), job(site.url_for("/b.jpg"))])
+    host = f"{site.host}:{site.port}"
+    assert hosts.enter(host, "me") == "paused"
+    assert store.lookup([url]) == [None]
+    until(lambda: bool(hosts.next(host)), "the pause is over")
+    do([url])
+    assert hits(site, "/a.jpg") == 2
+
+
+@pytest.mark.parametrize("header", ["61", "Fri, 31 Dec 2999 23:59:59 GMT"])
+def test_an_image_whose_host_asks_for_a_long_pause_is_given_up(
+    do: Do, site: HTTPServer, header: str
+) -> None:
+    (known,) = do([answers_later(site, "/a.jpg", header, times=1)])
+    assert known.error is not None
+    assert known.error.code == ErrorCode.HTTP_STATUS
+    assert "429" in known.error.detail
+
+
+def test_an_image_whose_host_asks_for_a_pause_again_and_again_is_given_up(
+    do: Do, store: Store, redis: Redis, site: HTTPServer
+) -> None:
+    url = answers_later(site, "/a.jpg", "0", times=100)
+    store.claim([url])
+    for _ in range(MOST_TURNED_AWAY):
+        do.jobs([job(url)])
+        assert store.lookup([url]) == [None]
+        redis.delete(f"assay:host:{{{site.host}:{site.port}}}:pause")
+    (known,) = do([url])
+    assert known.error is not None
+    assert hits(site, "/a.jpg") == MOST_TURNED_AWAY + 1
+
+
+# Items of scans
+
+
+def test_what_is_known_gives_items_their_results_without_a_fetch(
+    do: Do, store: Store, scans: ScanStore, site: HTTPServer
+) -> None:
+    site.expect_request("/a.jpg").respond_with_data(encoded(drawing(1)))
+    url = site.url_for("/a.jpg")
+    do([url])
+    scans.create("a" * 32, owner="", force=False, items=[ScanItem(url), ScanItem(url + "#x")])
+    assert begin_items(scans.take(2), "turn", store, scans) == ([], 2)
+    assert [
+        each.item.verdict and each.item.verdict.cached for each in scans.results("a" * 32, count=2)
+    ] == [True, True]
+    assert hits(site, "/a.jpg") == 1
+    assert store.claim([url]) == [url]
+
+
+def test_force_fetches_what_is_known_and_one_fetch_serves_all_duplicates(
+    do: Do, store: Store, scans: ScanStore, site: HTTPServer
+) -> None:
+    site.expect_request("/a.jpg").respond_with_data(encoded(drawing(1)))
+    url = site.url_for("/a.jpg")
+    do([url])
+    scans.create("a" * 32, owner="", force=True, items=[ScanItem(url)] * 5)
+    orders, recorded = begin_items(scans.take(5), "turn", store, scans)
+    assert recorded == 0
+    do.judge.run(orders)
+    summary = scans.summary("a" * 32)
+    assert summary is not None
+    assert (summary.status, summary.done) == ("done", 5)
+    assert hits(site, "/a.jpg") == 2
+
+
+def test_an_item_whose_address_another_job_has_is_put_off(store: Store, scans: ScanStore) -> None:
+    url = "https://example.com/a.jpg"
+    store.claim([url])
+    scans.create("a" * 32, owner="", force=False, items=[ScanItem(url)])
+    assert begin_items(scans.take(1), "turn", store, scans) == ([], 0)
+    assert scans.ready() == 0
+    until(lambda: scans.ready() == 1, "it comes again")
+
+
+def test_what_a_full_redis_does_not_take_is_done_again_later(
+    do: Do, store: Store, scans: ScanStore, redis: Redis, site: HTTPServer
+) -> None:
+    site.expect_request("/a.jpg").respond_with_data(encoded(drawing(1)))
+    scans.create("a" * 32, owner="", force=False, items=[ScanItem(site.url_for("/a.jpg"))])
+    orders, _ = begin_items(scans.take(1), "turn", store, scans)
+    redis.config_set("maxmemory", "1")
+    try:
+        do.judge.run(orders)
+    finally:
+        redis.config_set("maxmemory", "0")
+    summary = scans.summary("a" * 32)
+    assert summary is not None
+    assert summary.pending == 1
+
+
+# Hosts and images that do harm
 
 
 def test_a_dead_host_is_asked_a_few_times_and_its_other_addresses_fail_at_once(
-    batch: BatchJudge, store: Store, free_port: int
+    do: Do, free_port: int
 ) -> None:
-    known = do(batch, store, [f"http://127.0.0.1:{free_port}/{n}.jpg" for n in range(20)])
+    known = do([f"http://127.0.0.1:{free_port}/{n}.jpg" for n in range(20)])
     assert {each.error and each.error.code for each in known} == {ErrorCode.CONNECT_FAILURE}
     left_alone = [each for each in known if each.error and "left alone" in each.error.detail]
     assert len(left_alone) >= 10
 
 
 def test_an_upload_is_judged_and_then_gone_from_the_disk(
-    batch: BatchJudge, store: Store, spool: Spool, tmp_path: Path
+    do: Do, spool: Spool, tmp_path: Path
 ) -> None:
     data = encoded(photograph())
     sha256 = hashlib.sha256(data).hexdigest()
     spool.put(sha256, data)
-    (known,) = do(batch, store, [upload_address(sha256)])
+    (known,) = do([upload_address(sha256)])
     assert known.verdict is not None
     assert known.verdict.image.sha256 == sha256
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def test_an_image_that_killed_its_process_several_times_is_given_up(
-    batch: BatchJudge, store: Store, site: HTTPServer, ensemble: CountingEnsemble
+    do: Do, store: Store, site: HTTPServer, ensemble: CountingEnsemble
 ) -> None:
     data = encoded(photograph())
     site.expect_request("/a.jpg").respond_with_data(data)
     for _ in range(judge_module.MOST_ATTEMPTS):
         with pytest.raises(KeyboardInterrupt), store.judging(hashlib.sha256(data).hexdigest()):
             raise KeyboardInterrupt
-    (known,) = do(batch, store, [site.url_for("/a.jpg")])
+    (known,) = do([site.url_for("/a.jpg")])
     assert known.error is not None
     assert known.error.code == ErrorCode.INTERNAL
     assert ensemble.judged == 0

@@ -12,8 +12,6 @@ from redis import Redis
 from models.errors import CheckError, ErrorCode
 from models.verdict import ImageFacts, ItemError, Label, Verdict
 from workers.store import (
-    HOST_DOWN_AFTER,
-    REQUESTS_PER_HOST,
     CheckRecord,
     Known,
     Store,
@@ -151,6 +149,14 @@ def test_a_running_job_is_not_taken_by_another_but_may_be_begun_again_by_its_own
     assert store.begin(ADDRESS, "task-2")
 
 
+def test_a_scan_takes_an_address_only_if_nobody_works_on_it_or_waits_for_it(store: Store) -> None:
+    queued, running, free = (f"https://example.com/{n}" for n in range(3))
+    store.claim([queued])
+    store.begin(running, "task-1")
+    assert store.claim_running([queued, running, free], "turn-1") == [free]
+    assert not store.begin(free, "task-1")
+
+
 def test_only_one_judges_the_same_bytes_at_a_time(store: Store) -> None:
     inside = 0
     most = 0
@@ -181,28 +187,6 @@ def test_attempts_that_never_ended_are_counted_and_typed_errors_are_an_end(store
         raise CheckError(ErrorCode.CORRUPT_IMAGE, "broken")
     with store.judging(SHA) as attempt:
         assert attempt == 1
-
-
-def test_a_host_takes_so_many_requests_at_once_and_no_more(store: Store) -> None:
-    for number in range(REQUESTS_PER_HOST):
-        assert store.enter_host("example.com", f"v{number}") == "entered"
-    assert store.enter_host("example.com", "one more") == "busy"
-    assert store.enter_host("other.example", "v") == "entered"
-    store.leave_host("example.com", "v0", answered=True)
-    assert store.enter_host("example.com", "one more") == "entered"
-
-
-def test_a_host_that_never_answers_is_left_alone(store: Store) -> None:
-    for number in range(HOST_DOWN_AFTER):
-        assert store.enter_host("dead.example", f"v{number}") == "entered"
-        store.leave_host("dead.example", f"v{number}", answered=False)
-    assert store.enter_host("dead.example", "v") == "down"
-
-
-def test_a_host_that_answers_now_and_then_is_not_left_alone(store: Store) -> None:
-    for number in range(3 * HOST_DOWN_AFTER):
-        assert store.enter_host("slow.example", f"v{number}") == "entered"
-        store.leave_host("slow.example", f"v{number}", answered=number % 2 == 0)
 
 
 @pytest.mark.parametrize("how", ["finish", "fail", "wake"])

@@ -12,6 +12,8 @@ import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -23,7 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from models.errors import ErrorCode
-from workers.fetch import FetchError
+from workers.fetch import FetchError, TurnedAwayError
 from workers.fetch.addresses import Network
 from workers.fetch.dial import Errand, Limits, Resolver, current, system_resolver, tls_context
 from workers.fetch.urls import canonical_url
@@ -45,6 +47,7 @@ _KNOWN_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _CHUNK_BYTES = 2**16
 # An ETag is a hash or a number as a rule; it is kept with every address.
 _MAX_VALIDATOR = 256
+_TRY_LATER = (requests.codes.too_many_requests, requests.codes.service_unavailable)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Fetcher:
             The file, or None when it has not changed since the validators were given.
 
         Raises:
+            TurnedAwayError: the server said when to ask again.
             FetchError: bad_url, blocked_address, dns_failure, connect_failure, timeout,
                 http_status, too_many_redirects or too_large.
         """
@@ -164,6 +168,10 @@ class Fetcher:
         """Read the body of a response that is not a redirect, up to the limit of its size."""
         if conditional and response.status_code == requests.codes.not_modified:
             return None
+        if response.status_code in _TRY_LATER:
+            seconds = retry_after(response.headers.get("Retry-After", ""))
+            if seconds is not None:
+                raise TurnedAwayError(response.status_code, seconds)
         if response.status_code != requests.codes.ok:
             raise FetchError(
                 ErrorCode.HTTP_STATUS, f"The server answered with status {response.status_code}."
@@ -190,6 +198,23 @@ class Fetcher:
     def _too_large(self) -> FetchError:
         megabytes = self._limits.max_bytes / 2**20
         return FetchError(ErrorCode.TOO_LARGE, f"The file is larger than {megabytes:g} MiB.")
+
+
+def retry_after(value: str) -> float | None:
+    """Read a Retry-After header: seconds, or a date (RFC 9110 §10.2.3); None if it is neither.
+
+    Returns:
+        Seconds from now; 0 for a date in the past.
+    """
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if then.tzinfo is None:  # "-0000"; HTTP's dates are all of GMT
+        then = then.replace(tzinfo=UTC)
+    return max(0.0, (then - datetime.now(UTC)).total_seconds())
 
 
 def _connect_failure(detail: str) -> FetchError:

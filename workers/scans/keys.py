@@ -78,7 +78,7 @@ local function tell()
 end
 """
 
-# Takes items, at most ARGV[3]. Returns the scan's state, since, created_at and expires_at, then index
+# Takes items, at most ARGV[3]. Returns the state, since, created_at and expires_at, then index
 # and item in turns; nothing if there is no such scan. Of a scan that does not run nothing is taken:
 # what nobody has begun ends with the result ARGV[4], and their number is returned. ARGV[5] and [6]:
 # `LEASE` and `MOST_PUT_OFF`; a score beyond them was given before the clock was set back.

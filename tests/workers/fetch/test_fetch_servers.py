@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import zlib
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from models.errors import ErrorCode
 from tests.workers.fetch.conftest import PATIENT
 from tests.workers.fetch.servers import OK, Serve, Step, answer
-from workers.fetch.client import Fetched, Fetcher, FetchError
+from workers.fetch import TurnedAwayError
+from workers.fetch.client import Fetched, Fetcher, FetchError, retry_after
 
 LATER = 10.0
 """Seconds, far beyond every limit here."""
@@ -265,6 +268,72 @@ def test_a_status_other_than_200_is_told(serve: Serve, fetcher: Fetcher, status:
     assert refused.value.code == ErrorCode.HTTP_STATUS
     assert status[:3] in refused.value.detail
     assert "token" not in refused.value.detail
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_a_server_that_says_when_to_come_again_is_heard(
+    serve: Serve, fetcher: Fetcher, status: str
+) -> None:
+    with pytest.raises(TurnedAwayError) as refused:
+        fetcher.get(serve(answer(b"", "Retry-After: 7", status=status)).url())
+
+    assert refused.value.seconds == 7
+    assert refused.value.code == ErrorCode.HTTP_STATUS
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "500 E", "999 Odd"])
+def test_other_statuses_give_no_time_to_come_again(
+    serve: Serve, fetcher: Fetcher, status: str
+) -> None:
+    with pytest.raises(FetchError) as refused:
+        fetcher.get(serve(answer(b"", "Retry-After: 7", status=status)).url())
+
+    assert not isinstance(refused.value, TurnedAwayError)
+
+
+def http_date(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [
+        ("0", 0, 0),
+        ("120", 120, 120),
+        (http_date(3600), 3000, 3600),
+        (http_date(-60), 0, 0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0, 0),
+        ("Sun Nov  6 08:49:37 1994", 0, 0),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", 0, 0),
+        ("9" * 5000, float("inf"), float("inf")),
+    ],
+)
+def test_a_time_to_come_again_is_seconds_or_any_of_http_s_dates(
+    value: str, least: float, most: float
+) -> None:
+    seconds = retry_after(value)
+    assert seconds is not None
+    assert least <= seconds <= most
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "soon",
+        "-1",
+        "1.5",
+        "+1",
+        "1e3",
+        "٣",
+        "²",
+        "Sun, 99 Nov 1994 08:49:37 GMT",
+        "1, 2",
+        "\x00",
+    ],
+)
+def test_what_is_no_time_to_come_again_counts_for_nothing(value: str) -> None:
+    assert retry_after(value) is None
 
 
 @pytest.mark.parametrize("kind", ["image/png", "text/html", "nonsense", "a/b/c;;=", ""])
