@@ -10,12 +10,13 @@ from typing import Any
 
 import orjson
 from flask.json.provider import JSONProvider
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3 import Info
 
 from backend import auth, guard, limits, observing, problems
 from backend.blueprints import checks, feedback, images, lookups, ops, scans
 from backend.checking import Checker
 from backend.keys import KeyStore
+from backend.openapi import Api
 from backend.operations import Operations
 from backend.services import Services
 from models.integrity import WeightFiles
@@ -49,7 +50,7 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def create_app(settings: Settings | None = None) -> OpenAPI:
+def create_app(settings: Settings | None = None) -> Api:
     """Make the API.
 
     Raises:
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     """
     settings = settings or get_settings()
     configure_logs(settings)
-    app = OpenAPI(
+    app = Api(
         "backend",
         info=Info(title="Assay", version=version("assay"), description=DESCRIPTION),
         security_schemes=auth.SECURITY_SCHEMES,
