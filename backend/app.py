@@ -23,6 +23,7 @@ from workers.logs import configure_logs
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
+from workers.tending import Tender
 
 DESCRIPTION = "Tells whether images on the web are likely AI-made."
 LARGEST_BODY = 2**20
@@ -71,12 +72,13 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 def _services(settings: Settings) -> Services:
     model_version = load_manifest().version_with(settings.second_look)
     store = Store.open(settings, model_version)
-    checker = Checker(
-        store, make_celery(settings), settings.revalidate_after, settings.fetch_allow_nets
-    )
+    celery = make_celery(settings)
+    checker = Checker(store, celery, settings.revalidate_after, settings.fetch_allow_nets)
+    scans = ScanStore.open(settings)
+    turns = Tender.open(settings, celery, store, scans).turns
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    return Services(checker, store, spool, ScanStore.open(settings), model_version)
+    return Services(checker, store, spool, scans, turns, model_version)
 
 
 def run_api(settings: Settings) -> None:

@@ -11,6 +11,7 @@ from backend.checking import Checker
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
+from workers.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Services:
     store: Store
     spool: Spool
     scans: ScanStore
+    turns: Turns
     model_version: str
 
 

@@ -65,6 +65,8 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
                     "Assay is too slow just now.", retry_after=RETRY_AFTER
                 ) from error
             raise
+    with suppress(RedisError):  # the scan is made; workers see to it by themselves, only later
+        services().turns.top_up()
     return _begun(summary)
 
 
