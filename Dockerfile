@@ -1,16 +1,21 @@
 # One image for every role: `api`, `worker`, or any other command of `assay`.
-FROM python:3.13-slim
+ARG BASE=python:3.13-slim-trixie
 
-RUN useradd --system --home-dir /data assay && install --directory --owner assay /data
+FROM ${BASE} AS build
 WORKDIR /src
 COPY . .
-RUN pip install --no-cache-dir '.[serve]' && rm -rf /src/*
+RUN python -m venv /opt/assay && /opt/assay/bin/pip install --no-cache-dir '.[serve]'
 
-USER assay
+FROM ${BASE}
+# A number, so that whoever runs it can tell that it is not root.
+RUN useradd --system --uid 10001 --home-dir /data assay && install --directory --owner assay /data
+COPY --from=build /opt/assay /opt/assay
+ENV PATH=/opt/assay/bin:$PATH \
+    ASSAY_BIND=0.0.0.0:8750 \
+    ASSAY_DATA_DIR=/data
+USER 10001
 WORKDIR /data
 VOLUME /data
-ENV ASSAY_BIND=0.0.0.0:8750 \
-    ASSAY_DATA_DIR=/data
 EXPOSE 8750
 ENTRYPOINT ["assay"]
 CMD ["api"]

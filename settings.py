@@ -30,6 +30,8 @@ Networks = Annotated[
 ]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_on_commas)]
 
+_QUOTAS = r"^[1-9]\d*/(second|minute|hour|day)(;[1-9]\d*/(second|minute|hour|day))*$"
+
 SecondLook = Literal["auto", "always", "never"]
 """When the slow and strong member looks as well: if the light ones doubt, always, or never."""
 
@@ -71,6 +73,15 @@ class Settings(BaseSettings):
         default=(),
         description="Host names, beside loopback's and the bound one, under which the API answers.",
     )
+    require_key: bool = Field(
+        default=False, description="Whether the API answers only those who send an API key."
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        pattern=_QUOTAS,
+        description="URLs that one caller may have judged, as `600/minute;20000/day`. "
+        "Unset: 600/minute;100000/day with a key, and no limit without one.",
+    )
     verdict_ttl: int = Field(
         default=30 * 24 * 3600, ge=60, description="Seconds that a verdict is kept."
     )
@@ -94,6 +105,15 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line that is written."
     )
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _each_period_once(cls, quotas: str | None) -> str | None:
+        """Refuse two quotas of one period, of which one could only mislead."""
+        periods = [quota.partition("/")[2] for quota in (quotas or "").split(";")]
+        if len(set(periods)) < len(periods):
+            raise ValueError("it names a period twice")
+        return quotas
 
     @field_validator("broker_url")
     @classmethod

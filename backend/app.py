@@ -12,13 +12,15 @@ import orjson
 from flask.json.provider import JSONProvider
 from flask_openapi3 import Info, OpenAPI
 
-from backend import guard, problems
-from backend.blueprints import checks, images, lookups, ops, scans
+from backend import auth, guard, limits, problems
+from backend.blueprints import checks, feedback, images, lookups, ops, scans
 from backend.checking import Checker
+from backend.keys import KeyStore
 from backend.services import Services
 from models.manifest import load_manifest
 from settings import Settings, get_settings
 from workers.app import make_celery
+from workers.feedback import FeedbackStore
 from workers.logs import configure_logs
 from workers.scans import ScanStore
 from workers.spool import Spool
@@ -56,6 +58,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app = OpenAPI(
         "backend",
         info=Info(title="Assay", version=version("assay"), description=DESCRIPTION),
+        security_schemes=auth.SECURITY_SCHEMES,
         validation_error_callback=problems.invalid_request,
         validation_error_model=problems.Problem,
     )
@@ -63,8 +66,10 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["assay"] = _services(settings)
     guard.register(app, settings)
+    auth.register(app, settings, KeyStore.open(settings))
+    limits.register(app, settings)
     problems.register(app)
-    for module in (checks, lookups, images, scans, ops):
+    for module in (checks, lookups, images, scans, feedback, ops):
         app.register_api(module.blueprint)
     return app
 
@@ -74,11 +79,19 @@ def _services(settings: Settings) -> Services:
     store = Store.open(settings, model_version)
     celery = make_celery(settings)
     checker = Checker(store, celery, settings.revalidate_after, settings.fetch_allow_nets)
-    scans = ScanStore.open(settings)
-    turns = Tender.open(settings, celery, store, scans).turns
+    scan_store = ScanStore.open(settings)
+    turns = Tender.open(settings, celery, store, scan_store).turns
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    return Services(checker, store, spool, scans, turns, model_version)
+    return Services(
+        checker=checker,
+        store=store,
+        spool=spool,
+        scans=scan_store,
+        turns=turns,
+        feedback=FeedbackStore.open(settings),
+        model_version=model_version,
+    )
 
 
 def run_api(settings: Settings) -> None:

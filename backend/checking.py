@@ -11,10 +11,10 @@ from celery import Celery
 
 from backend.drain import GLANCE, draining
 from models.errors import CheckError
-from models.verdict import CheckItem
+from models.verdict import CheckItem, Verdict
 from workers.fetch.urls import canonical_url
 from workers.queue import Job, enqueue
-from workers.store import CheckRecord, Known, Store
+from workers.store import CheckRecord, Known, Store, upload_address
 
 PULSE = 5.0
 """Seconds after which one who watches a check hears that there is nothing new."""
@@ -53,6 +53,20 @@ class Checker:
             or CheckItem(url=url, status="unknown")
             for url in urls
         ]
+
+    def lookup_bytes(self, sha256s: Sequence[str]) -> list[CheckItem]:
+        """Return what is known of some files by their bytes' hashes, in order."""
+        verdicts = self._store.verdicts(sha256s)
+        return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
+
+    def verdict_at(self, url: str) -> tuple[str, Verdict] | None:
+        """Return the canonical URL and the verdict that is known of it, if there is one."""
+        try:
+            address = canonical_url(url, self._allow_nets)
+        except CheckError:
+            return None
+        (known,) = self._store.lookup([address])
+        return (address, known.verdict) if known and known.verdict else None
 
     def check(self, record: CheckRecord, wait: float) -> list[CheckItem]:
         """Return an item for each URL, in order; queue what is not known and wait for it.
@@ -175,3 +189,10 @@ def _item(url: str, known: Known | None, *, cached: bool) -> CheckItem | None:
     if verdict is not None and not cached:
         verdict = verdict.model_copy(update={"cached": False})
     return CheckItem(url=url, status="done", verdict=verdict)
+
+
+def _item_of_bytes(sha256: str, verdict: Verdict | None) -> CheckItem:
+    url = upload_address(sha256)
+    if verdict is None:
+        return CheckItem(url=url, status="unknown")
+    return CheckItem(url=url, status="done", verdict=verdict.model_copy(update={"cached": True}))

@@ -13,18 +13,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 if TYPE_CHECKING:  # these take a second to import, and `assay --help` needs none of them
     from backend.client import Client
+    from backend.keys import KeyStore
     from backend.results import ResultsFile
     from backend.sources import Source
     from models.verdict import CheckItem
     from settings import Settings
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+LONGEST_NAME = 100
+"""Characters in the name of an API key."""
 
 
 class QueueName(StrEnum):
@@ -42,6 +46,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Assay tells whether an image is likely AI-made.",
 )
+keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app.add_typer(keys_app, name="keys")
+feedback_app = typer.Typer(no_args_is_help=True, help="What people say of verdicts.")
+app.add_typer(feedback_app, name="feedback")
 
 
 def main() -> None:
@@ -57,12 +65,13 @@ def main() -> None:
 def _foreseen() -> tuple[type[Exception], ...]:
     """Return the errors whose message is a sentence for people."""
     from backend.client import ServerError
+    from backend.export import ExportError
     from backend.results import ResultsError
     from backend.scan import ScanError
     from backend.stack import StackError
     from models.manifest import WeightsError
 
-    return ResultsError, ScanError, ServerError, StackError, WeightsError
+    return ExportError, ResultsError, ScanError, ServerError, StackError, WeightsError
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
@@ -120,8 +129,10 @@ def serve() -> None:
     """Start everything on this machine: store, worker and API. Ctrl-C stops it."""
     from backend.stack import serve
 
+    settings = _settings()
     _stop_in_order()
-    serve(_settings())
+    _warn_of_strangers(settings)
+    serve(settings)
 
 
 @app.command()
@@ -130,6 +141,7 @@ def api() -> None:
     settings = _settings(shared=True)
     from backend.app import run_api
 
+    _warn_of_strangers(settings)
     run_api(settings)
 
 
@@ -149,6 +161,121 @@ def worker(
     from workers.tasks import run_worker
 
     run_worker(settings, [name for name in QUEUES if name in queue])
+
+
+@app.command()
+def health() -> None:
+    """Tell by the exit code whether a worker of this machine shows life, for who watches it."""
+    settings = _settings(shared=True)
+    from redis import RedisError
+
+    from workers.store import Store
+
+    try:
+        workers = Store.open(settings, model_version="").live_workers()
+    except RedisError:
+        _fail("the store does not answer", FAILED)
+    if gethostname() not in [worker.machine for worker in workers]:
+        _fail("no worker of this machine has shown life just now", FAILED)
+
+
+def _warn_of_strangers(settings: Settings) -> None:
+    from backend.auth import exposure
+    from backend.console import messages
+
+    if warning := exposure(settings):
+        messages().print(f"assay: {warning}", style="yellow", markup=False)
+
+
+# Keys
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[
+        str, typer.Argument(show_default=False, help="Whose it is, or what it is for.")
+    ],
+    per_minute: Annotated[
+        int | None,
+        typer.Option(min=1, help="URLs a minute; else the service's limit.", show_default=False),
+    ] = None,
+    per_day: Annotated[
+        int | None,
+        typer.Option(min=1, help="URLs a day; else the service's limit.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make an API key, and show it this once."""
+    from backend.console import print_new_key
+
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise typer.BadParameter(f"a name has 1 to {LONGEST_NAME} characters")
+    key, secret = _key_store().create(name, per_minute=per_minute, per_day=per_day)
+    print_new_key(key, secret, as_json=as_json)
+
+
+@keys_app.command("list")
+def list_keys(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """List the API keys that are valid."""
+    from backend.console import print_keys
+
+    print_keys(_key_store().list(), as_json=as_json)
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+) -> None:
+    """Make an API key invalid, at once and for good."""
+    if not _key_store().revoke(key_id):
+        _fail(f"there is no key {key_id}; `assay keys list` shows all", FAILED)
+    print(f"The key {key_id} is not valid any more.")
+
+
+def _key_store() -> KeyStore:
+    from backend.keys import KeyStore
+    from backend.stack import find_store
+
+    settings = _settings()
+    url = find_store(settings)
+    return KeyStore.open(settings.model_copy(update={"redis_url": url}))
+
+
+# Feedback
+
+
+@feedback_app.command("export")
+def export_feedback(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            show_default=False, help="Gets the images, and manifest.csv, a list of them."
+        ),
+    ],
+) -> None:
+    """Fetch the images of which people know what they are, and list them for training.
+
+    What the verdict was stands beside what people say. Images that are gone, or have changed, are
+    left out, each with the reason; so are those of which people disagree.
+    """
+    from backend.console import messages, printable
+    from backend.export import export
+    from backend.stack import find_store
+    from workers.feedback import FeedbackStore
+    from workers.fetch.client import Fetcher
+
+    settings = _settings()
+    store = FeedbackStore.open(settings.model_copy(update={"redis_url": find_store(settings)}))
+    fetcher = Fetcher(settings.fetch_allow_nets)
+    show = messages()
+
+    def left_out(sentence: str) -> None:
+        show.print(f"left out: {printable(sentence)}", style="yellow", markup=False)
+
+    count = export(store.all(), folder, fetcher, left_out)
+    show.print(f"images in {folder / 'manifest.csv'}: {count:,}", markup=False)
 
 
 # Checks

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Self
 
 from rich.console import Console
@@ -15,13 +17,16 @@ from rich.progress import (
     Task,
     TimeRemainingColumn,
 )
-from rich.table import Column
+from rich.table import Column, Table
 from rich.text import Text
 
+from backend.keys import ApiKey
 from backend.results import Tally
 from models.verdict import CheckItem, Label, Verdict
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+_LIMITS = ("URLs a minute", "URLs a day")
 
 # Label: (words, style)
 _LABELS = {
@@ -230,3 +235,37 @@ def print_summary(tally: Tally, *, judged: int, seconds: float, path: str) -> No
     earlier = f"; {total - judged:,} in earlier runs" if judged < total else ""
     console.print(f"  {judged:,} judged in {seconds:.1f} s{rate}{earlier}")
     console.print(f"  results: {printable(path)}", markup=False)
+
+
+# Keys
+
+
+def print_new_key(key: ApiKey, secret: str, *, as_json: bool) -> None:
+    """Print a new key to standard output, so that a script can take it, and the rest beside it."""
+    if as_json:
+        print(json.dumps({**_facts(key), "key": secret}), flush=True)
+        return
+    print(secret, flush=True)
+    messages().print(
+        f"The key {key.id} for {printable(key.name)}. Keep it: it is shown this once only.",
+        markup=False,
+    )
+
+
+def print_keys(keys: Sequence[ApiKey], *, as_json: bool) -> None:
+    """Print what is kept of keys: as a table, or as one JSON object a line."""
+    if as_json:
+        for key in keys:
+            print(json.dumps(_facts(key)), flush=True)
+        return
+    table = Table("id", "name", "made", *(Column(c, justify="right") for c in _LIMITS), box=None)
+    for key in keys:
+        made = datetime.fromtimestamp(key.created_at).astimezone().strftime("%Y-%m-%d %H:%M")
+        limits = (f"{n:,}" if n else "as the service's" for n in (key.per_minute, key.per_day))
+        table.add_row(key.id, Text(printable(key.name)), made, *limits)
+    output().print(table if keys else "There are no keys; `assay keys create NAME` makes one.")
+
+
+def _facts(key: ApiKey) -> dict[str, object]:
+    """Return what may be told of a key."""
+    return key.model_dump(exclude={"sha256"})

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+
 import structlog
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
+from redis.exceptions import RedisClusterException
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 log = structlog.get_logger()
 
 RETRY_AFTER = 5
-"""Seconds after which a client may try again when Redis or the broker is away."""
+"""Seconds after which a client may try again when Redis, the broker or room on the disk is away."""
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_AN_OBJECT = "A JSON object is needed, with Content-Type: application/json."
 
 
@@ -56,6 +61,13 @@ def problem(status: int, detail: str, errors: list[InvalidField] | None = None) 
     )
 
 
+def later(detail: str) -> Response:
+    """Make the response for what cannot be done now, and may be asked for again soon."""
+    answer = problem(503, detail)
+    answer.headers["Retry-After"] = str(RETRY_AFTER)
+    return answer
+
+
 def invalid_request(error: ValidationError) -> Response:
     """Tell what is wrong with a request, without repeating what was sent."""
     errors = [
@@ -77,7 +89,7 @@ def register(app: Flask) -> None:
             return error.response  # type: ignore[return-value]  # a werkzeug response at least
         answer = problem(error.code or 500, error.description or "")
         for name, value in error.get_headers():
-            if name.lower() in ("allow", "retry-after"):
+            if name.lower() in ("allow", "retry-after", "www-authenticate"):
                 answer.headers[name] = value
         return answer
 
@@ -87,12 +99,23 @@ def register(app: Flask) -> None:
         return problem(422, str(error), errors)
 
     @app.errorhandler(RedisError)
+    @app.errorhandler(RedisClusterException)  # which is no RedisError: no node answers
     @app.errorhandler(OperationalError)
     def store_is_away(error: Exception) -> Response:
         log.warning("store_unavailable", error=type(error).__name__)
-        answer = problem(503, "Assay cannot reach its store just now.")
-        answer.headers["Retry-After"] = str(RETRY_AFTER)
-        return answer
+        return later("Assay cannot reach its store just now.")
+
+    @app.errorhandler(OSError)
+    def disk_is_full(error: OSError) -> Response:
+        if error.errno not in _DISK_FULL:
+            return bug(error)
+        log.warning("disk_full")
+        return later("Assay's disk is full; nothing can be uploaded just now.")
+
+    @app.errorhandler(ParseException)
+    def not_http(_error: ParseException) -> Response:
+        """Found while the body was read: a chunk of a length that is none."""
+        return problem(400, "The request breaks the rules of HTTP.")
 
     @app.errorhandler(Exception)
     def bug(_error: Exception) -> Response:

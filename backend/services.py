@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from backend.checking import Checker
+from workers.feedback import FeedbackStore
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
@@ -23,6 +24,7 @@ class Services:
     spool: Spool
     scans: ScanStore
     turns: Turns
+    feedback: FeedbackStore
     model_version: str
 
 

@@ -14,13 +14,15 @@ from types import FrameType
 from typing import Any
 
 import gevent
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 from backend import drain
 from settings import get_settings
-from workers.logs import logging_config
+from workers.logs import configure_logs
 
 BODY_SECONDS = 20.0
 """How long a body may take, beside the time that its size allows it."""
@@ -51,6 +53,7 @@ class PatientReader:
         self._slowest = slowest
         self._began: float | None = None
         self._received = 0
+        self._ended = False
 
     def read(self, size: int) -> bytes:
         """Read the next bytes, fewer than asked for if those are many.
@@ -58,6 +61,8 @@ class PatientReader:
         Raises:
             RequestTimeout: they come too slowly.
         """
+        if self._ended:
+            return b""
         now = time.monotonic()
         self._began = self._began or now
         left = self._began + self._seconds + self._received / self._slowest - now
@@ -65,6 +70,7 @@ class PatientReader:
         with gevent.Timeout(max(left, 0.001), too_slow):
             data = self._read(min(size, _STEP))
         self._received += len(data)
+        self._ended = not data
         return data
 
 
@@ -95,6 +101,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             sock.settimeout(None)
 
 
+class Logs(Logger):  # type: ignore[misc]
+    """Gunicorn's own events, among the others; the application writes the access log."""
+
+    def setup(self, cfg: Config) -> None:
+        """Send what gunicorn has to say where everything goes."""
+        super().setup(cfg)
+        configure_logs(get_settings())
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
 # Gunicorn's settings
 
 worker_class = "backend.serving.Worker"
@@ -105,4 +122,4 @@ keepalive = 5  # seconds; also for a request's head
 graceful_timeout = 25  # seconds; above the longest wait
 control_socket_disable = True
 loglevel = "warning"
-logconfig_dict = logging_config(get_settings())
+logger_class = "backend.serving.Logs"

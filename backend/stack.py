@@ -26,6 +26,7 @@ from redis import Redis, RedisError
 
 from backend.client import local_server
 from settings import Settings
+from workers.connect import connect
 
 START_SECONDS = 60.0
 """How long the stack may take until it is ready."""
@@ -80,6 +81,7 @@ class Stack:
             self.settings = _with_port(self.settings)
             if self.settings.redis_url is None:
                 url = self._start_valkey()
+                _write_privately(self._store_url, url)
                 self.settings = self.settings.model_copy(update={"redis_url": url})
             self._start_role("worker")
             # Bulk work never takes the last process from people who wait.
@@ -123,6 +125,10 @@ class Stack:
     @property
     def _pids(self) -> Path:
         return self._folder / "stack.json"
+
+    @property
+    def _store_url(self) -> Path:
+        return _store_url(self.settings)
 
     def _start_valkey(self) -> str:
         """Start the server on a free loopback port, and return its URL with its password."""
@@ -205,6 +211,7 @@ class Stack:
         self._parts.clear()
         if self._lock is not None:
             self._pids.unlink(missing_ok=True)
+            self._store_url.unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
@@ -261,6 +268,38 @@ def end_leftovers(settings: Settings) -> None:
     with lock:
         stack._end_leftovers()
         stack._pids.unlink(missing_ok=True)
+
+
+def find_store(settings: Settings) -> str:
+    """Return the URL of the Redis that is set, or of the Valkey of the stack that runs here.
+
+    Raises:
+        StackError: it does not answer, or no stack runs.
+    """
+    url = settings.redis_url
+    with suppress(FileNotFoundError):
+        url = url or _store_url(settings).read_text()
+    if url is not None:
+        with suppress(RedisError):  # a killed stack leaves its file
+            connect(url).ping()
+            return url
+    if settings.redis_url is not None:
+        raise StackError("The Redis that ASSAY_REDIS_URL names does not answer.")
+    raise StackError(
+        f"No Assay runs here with the data directory {settings.data_dir}. "
+        "Start it (assay serve), or set ASSAY_REDIS_URL to the Redis that it uses."
+    )
+
+
+def _store_url(settings: Settings) -> Path:
+    """Return the file that tells this user, and no other, where the embedded Valkey is."""
+    return settings.data_dir / "valkey.url"
+
+
+def _write_privately(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def serve(settings: Settings) -> None:

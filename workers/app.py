@@ -21,6 +21,10 @@ REDIS_OPTIONS = {
     # Somebody waits for `interactive`: look there first, every time.
     "queue_order_strategy": "priority",
     "global_keyprefix": "assay:celery:",
+    # Look for such tasks every ten seconds; by itself kombu does so every hundred, and lets a
+    # worker that is killed while it looks keep the others from it for five minutes.
+    "unacked_restore_throttle": 1,
+    "unacked_mutex_expire": 30,
 }
 """What makes a Redis the broker that Assay expects."""
 
@@ -60,6 +64,8 @@ def make_celery(settings: Settings) -> Celery:
         task_soft_time_limit=SOFT_TIME_LIMIT,
         task_time_limit=HARD_TIME_LIMIT,
         broker_connection_retry_on_startup=True,
+        # A Redis whose memory or disk is full refuses even acknowledgements: no reason to end.
+        broker_channel_error_retry=True,
         broker_transport_options=options,
         broker_heartbeat=HEARTBEAT,
         worker_proc_alive_timeout=60,  # loading the members can take its time on a busy machine

@@ -29,8 +29,6 @@ _PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 
 TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
 """Seconds. The Redis is near, and people wait for its answer."""
-HEALTH_CHECK_INTERVAL = 15
-"""Seconds after which an idle connection is tried before it is used."""
 
 
 class _Place(NamedTuple):
@@ -53,7 +51,9 @@ def connect(url: str) -> Redis:
         redis.RedisError: no node of the cluster answers.
     """
     scheme = urlsplit(url).scheme
-    options = {**TIMEOUTS, "health_check_interval": HEALTH_CHECK_INTERVAL}
+    # No `health_check_interval`: redis-py connects anew where a connection broke, and a Redis whose
+    # disk is full refuses PING, while it still answers what it is asked to read.
+    options = dict(TIMEOUTS)
     if scheme == SENTINEL:
         place = _place(url)
         sentinel = Sentinel(  # type: ignore[no-untyped-call]

@@ -5,10 +5,12 @@ No line holds a URL's query: queries can hold secrets.
 
 from __future__ import annotations
 
+import io
 import logging.config
 import re
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -52,8 +54,8 @@ def _formatter() -> logging.Formatter:
     )
 
 
-def logging_config(settings: Settings) -> dict[str, Any]:
-    """Return the standard library's logging configuration (`logging.config`), for gunicorn too."""
+def _logging(settings: Settings) -> dict[str, Any]:
+    """Return the standard library's configuration, as `logging.config` takes it."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -72,10 +74,26 @@ def logging_config(settings: Settings) -> dict[str, Any]:
 
 def configure_logs(settings: Settings) -> None:
     """Send structlog's events, and the standard library's, to standard error as JSON lines."""
-    logging.config.dictConfig(logging_config(settings))
+    logging.config.dictConfig(_logging(settings))
     structlog.configure(
         processors=[*_ADDED, *_RENDERED],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+class _Unfailing(io.TextIOBase):
+    """A stream whose disk may be full: a line that cannot be written is lost, and not the work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()

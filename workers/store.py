@@ -11,6 +11,8 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 
 ====================================  ============================================================
 ``assay:address:{a}``                 what was last found there, as ``Known``
+``assay:prefix:{p}``                  (sorted set) the {a}, as bytes, of URLs with a verdict, that
+                                      begin with these 5 hex digits, by when it is forgotten
 ``assay:verdict:{version}:{sha256}``  the verdict for these bytes, as ``Verdict``
 ``assay:flight:{a}``                  ``queued`` or ``running:<owner>``: the one job for the address
 ``assay:done:{a}``                    (channel) something new is known of the address
@@ -19,16 +21,18 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
                                       last showed life
+``assay:{{feedback}}:…``              what people say of verdicts; `workers.feedback`
+``assay:keys``                        (hash) API keys' ids → what is kept of them; `backend.keys`
+``assay:limit:…``                     what callers have used of their quotas; `backend.limits`
 ====================================  ============================================================
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict
 from redis import Redis
@@ -38,6 +42,8 @@ from models.errors import CheckError
 from models.verdict import ItemError, Verdict
 from settings import Settings
 from workers.connect import connect, get_many, publish
+from workers.fetch.urls import SHORTEST_PREFIX
+from workers.fetch.urls import address_hash as _hash
 from workers.queue import Queue
 
 QUEUED_TTL = 15 * 60
@@ -61,6 +67,16 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
 """
 
+# Takes members out of a sorted set, each only if its score is still the one that was read.
+_PRUNE = """
+for i = 1, #ARGV, 2 do
+  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if score and tonumber(score) == tonumber(ARGV[i + 1]) then
+    redis.call('ZREM', KEYS[1], ARGV[i])
+  end
+end
+"""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -77,11 +93,22 @@ class Known(_Record):
     last_modified: str | None = None
 
 
+class Match(NamedTuple):
+    """A verdict that is known of a URL, of which no more than the hash is told."""
+
+    hash: str
+    expires_at: float
+    """When it is forgotten (Unix s)."""
+    verdict: Verdict
+
+
 class CheckRecord(_Record):
     """What a check asked for, so that it can be answered again later."""
 
     urls: tuple[str, ...]
     created_at: float
+    owner: str = ""
+    """Who asked, and alone may ask for it again: an API key's id, or empty for who has none."""
     force: bool = False
     referer: str | None = None
     queue: Queue = "interactive"
@@ -97,18 +124,23 @@ class WorkerRecord(_Record):
     processes: int
     """How many fetch and judge."""
 
+    @property
+    def machine(self) -> str:
+        """The name of the machine, or container, that it runs on."""
+        return self.name.rpartition("@")[2]
+
 
 def upload_address(sha256: str) -> str:
     """Return the address under which uploaded bytes are checked."""
     return UPLOAD_SCHEME + sha256
 
 
-def _hash(address: str) -> str:
-    return hashlib.sha256(address.encode()).hexdigest()
-
-
 def _address_key(address: str) -> str:
     return f"assay:address:{_hash(address)}"
+
+
+def _prefix_key(h: str) -> str:
+    return f"assay:prefix:{h[:SHORTEST_PREFIX]}"
 
 
 class Store:
@@ -129,6 +161,7 @@ class Store:
         self._verdict_ttl = verdict_ttl
         self._failure_ttl = failure_ttl
         self._begin = redis.register_script(_BEGIN)
+        self._prune = redis.register_script(_PRUNE)
 
     @classmethod
     def open(cls, settings: Settings, model_version: str) -> Store:
@@ -155,6 +188,32 @@ class Store:
         raws = get_many(self._redis, [_address_key(address) for address in addresses])
         return [self._known(raw) for raw in raws]
 
+    def with_prefix(self, prefix: str) -> list[Match]:
+        """Return the verdicts of all URLs whose hash begins so, in the order of the hashes.
+
+        Args:
+            prefix: 5 to 64 lower-case hex digits.
+        """
+        index = _prefix_key(prefix)
+        entries = cast(
+            list[tuple[bytes, float]],
+            self._redis.zrangebyscore(index, time.time(), "+inf", withscores=True),
+        )
+        scores = {m.hex(): score for m, score in entries if m.hex().startswith(prefix)}
+        if not scores:
+            return []
+        hashes = sorted(scores)
+        raws = get_many(self._redis, [f"assay:address:{h}" for h in hashes])
+        if gone := [h for h, raw in zip(hashes, raws, strict=True) if raw is None]:
+            # Evicted. One that is found anew meanwhile has a new score, and stays.
+            pairs = [part for h in gone for part in (bytes.fromhex(h), scores[h])]
+            self._prune(keys=[index], args=pairs)
+        return [
+            Match(h, scores[h], known.verdict)
+            for h, known in zip(hashes, map(self._known, raws), strict=True)
+            if known and known.verdict
+        ]
+
     def _known(self, raw: bytes | str | None) -> Known | None:
         """Read what was stored; another model's verdict tells nothing."""
         known = Known.model_validate_json(raw) if raw else None
@@ -164,8 +223,14 @@ class Store:
 
     def verdict(self, sha256: str) -> Verdict | None:
         """Return this model version's verdict for these bytes."""
-        raw = self._redis.get(self._verdict_key(sha256))
-        return Verdict.model_validate_json(raw) if raw else None
+        return self.verdicts([sha256])[0]
+
+    def verdicts(self, sha256s: Sequence[str]) -> list[Verdict | None]:
+        """Return this model version's verdicts for some files' bytes, in order."""
+        if not sha256s:
+            return []
+        raws = get_many(self._redis, [self._verdict_key(sha256) for sha256 in sha256s])
+        return [Verdict.model_validate_json(raw) if raw else None for raw in raws]
 
     def _verdict_key(self, sha256: str) -> str:
         return f"assay:verdict:{self._version}:{sha256}"
@@ -183,6 +248,8 @@ class Store:
         A failure is remembered for a short time only. Who reads a verdict finds it `cached`.
         """
         h = _hash(address)
+        index, member = _prefix_key(h), bytes.fromhex(h)
+        now = time.time()
         with self._redis.pipeline() as pipe:
             if known.verdict:
                 cached = known.verdict.model_copy(update={"cached": True})
@@ -190,8 +257,13 @@ class Store:
                 pipe.set(_address_key(address), stored.model_dump_json(), ex=self._verdict_ttl)
                 # Bytes seen again keep their verdict as long as the address that leads to them.
                 pipe.expire(self._verdict_key(known.verdict.image.sha256), self._verdict_ttl)
+                if not address.startswith(UPLOAD_SCHEME):
+                    pipe.zadd(index, {member: round(now + self._verdict_ttl, 3)})
+                    pipe.zremrangebyscore(index, "-inf", now)
+                    pipe.expire(index, self._verdict_ttl)
             else:
                 pipe.set(_address_key(address), known.model_dump_json(), ex=self._failure_ttl)
+                pipe.zrem(index, member)
             pipe.delete(f"assay:flight:{h}")
             publish(pipe, f"assay:done:{h}")
             pipe.execute()

@@ -159,6 +159,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     """
     make_worker(settings, queues).worker_main(
         [
+            "--quiet",  # no banner among the lines of JSON, and no end where it cannot be written
             "worker",
             f"--queues={','.join(queues)}",
             f"--concurrency={settings.worker_processes}",
@@ -166,6 +167,5 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
             f"--loglevel={settings.log_level}",
             "--without-gossip",
             "--without-mingle",
-            "--quiet",  # no banner among the lines of JSON
         ]
     )

@@ -12,14 +12,16 @@ from flask import Response
 from flask_openapi3 import APIBlueprint
 from werkzeug.exceptions import NotFound
 
+from backend.auth import SECURITY, caller
 from backend.checking import Checker
 from backend.events import DONE, EVENTS, Event, event_stream, last_event_id
+from backend.limits import charge
 from backend.schemas.checks import CheckBody, CheckEvent, CheckPath, CheckQuery, CheckReply
 from backend.services import services
 from models.verdict import CheckItem
 from workers.store import CheckRecord
 
-blueprint = APIBlueprint("checks", __name__, url_prefix="/v1")
+blueprint = APIBlueprint("checks", __name__, url_prefix="/v1", abp_security=SECURITY)
 
 RETRY_AFTER = 1
 """Seconds after which it is worth asking again for a pending check."""
@@ -29,9 +31,11 @@ _PLACES = re.compile(r"[0-9a-f]{1,25}")  # a bit for each of at most 100 URLs
 @blueprint.post("/checks", responses={200: CheckReply, 202: CheckReply})
 def create_check(body: CheckBody) -> Response:
     """Check images by their URLs: known verdicts at once, the others are judged."""
+    charge(len(body.urls), at_once=True)
     record = CheckRecord(
         urls=tuple(body.urls),
         created_at=time.time(),
+        owner=caller().id,
         force=body.force,
         referer=_origin(body.page),
         queue=body.queue,
@@ -69,7 +73,7 @@ def _events(checker: Checker, record: CheckRecord, told: int) -> Iterator[Event 
 
 def _record(check_id: str) -> CheckRecord:
     record = services().store.check(check_id)
-    if record is None:
+    if record is None or record.owner != caller().id:
         raise NotFound("There is no such check, or it is over an hour old.")
     return record
 

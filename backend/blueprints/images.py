@@ -7,30 +7,41 @@ import time
 
 from flask import Response, request
 from flask_openapi3 import APIBlueprint
+from werkzeug.exceptions import UnprocessableEntity
 
+from backend.auth import SECURITY, caller
 from backend.blueprints.checks import begin_check
+from backend.limits import charge
 from backend.schemas.checks import CheckReply
 from backend.schemas.images import ImageForm
 from backend.services import services
 from workers.fetch.dial import Limits
 from workers.store import CheckRecord, Known, upload_address
 
-blueprint = APIBlueprint("images", __name__, url_prefix="/v1")
+blueprint = APIBlueprint("images", __name__, url_prefix="/v1", abp_security=SECURITY)
 
 LARGEST_IMAGE = Limits.max_bytes
 """Bytes; the same as for fetched images."""
 _ROOM_FOR_THE_FORM = 2**16
+_LONGEST_FIELD = 100
+"""Characters of the fields beside the file: a number and a word."""
 
 
 @blueprint.before_request
 def allow_an_image() -> None:
-    """Let this call's body be larger than the others'."""
+    """Let this call's body be larger than the others', but for the fields beside the image.
+
+    They are parsed as JSON on the way, which fails in many ways on what is deep or long.
+    """
     request.max_content_length = LARGEST_IMAGE + _ROOM_FOR_THE_FORM
+    if any(len(text) > _LONGEST_FIELD for text in request.form.values()):
+        raise UnprocessableEntity("A field of the form is too long.")
 
 
 @blueprint.post("/images", responses={200: CheckReply, 202: CheckReply})
 def create_image(form: ImageForm) -> Response:
     """Check an image file; its item's `url` is `sha256:` and the hash of its bytes."""
+    charge(1, at_once=True)
     data = form.image.read()
     sha256 = hashlib.sha256(data).hexdigest()
     address = upload_address(sha256)
@@ -41,6 +52,7 @@ def create_image(form: ImageForm) -> Response:
     record = CheckRecord(
         urls=(address,),
         created_at=time.time(),
+        owner=caller().id,
         queue=form.queue,
         uploaded=True,
     )

@@ -92,6 +92,61 @@ def test_the_extension_and_configured_origins_are_let_in(client: FlaskClient, or
     assert preflight.headers["Access-Control-Allow-Origin"] == origin
 
 
+@pytest.mark.parametrize(
+    ("site", "what"),
+    [
+        pytest.param("cross-site", "no-cors image", id="img"),
+        pytest.param("same-site", "no-cors image", id="img of another port"),
+        pytest.param("cross-site", "no-cors script", id="script"),
+        pytest.param("cross-site", "no-cors empty", id="no-cors fetch"),
+        pytest.param("cross-site", "navigate iframe", id="iframe"),
+        pytest.param("same-site", "navigate object", id="object"),
+        pytest.param("cross-site", "websocket empty", id="WebSocket"),
+        pytest.param("unheard-of", "no-cors image", id="a site of a future browser"),
+    ],
+)
+def test_what_a_page_loads_without_an_origin_is_refused(
+    client: FlaskClient, site: str, what: str
+) -> None:
+    answer = client.get("/v1/checks/" + "0" * 32, headers=fetched(site, what))
+    assert answer.status_code == 403
+    problem_of(answer)
+
+
+def test_a_link_on_any_page_leads_here_and_a_form_does_not(client: FlaskClient) -> None:
+    link = fetched("cross-site", "navigate document")
+    assert client.get("/healthz", headers=link).status_code == 200
+    assert client.post("/v1/checks", json=LOOKUP, headers=link).status_code == 403
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_a_browser_s_own_requests_and_the_extension_s_without_an_origin_are_let_in(
+    client: FlaskClient, site: str
+) -> None:
+    """Where an extension has the user's permission, its GETs carry no Origin."""
+    answer = client.get("/readyz", headers=fetched(site, "cors empty"))
+    assert answer.status_code == 503  # no worker runs
+
+
+@pytest.mark.parametrize("origin", [CHROME, FIREFOX, "https://desk.example"])
+def test_a_permitted_origin_counts_more_than_the_site(client: FlaskClient, origin: str) -> None:
+    """So asks an extension that has no permission for this server yet."""
+    headers = {**fetched("cross-site", "cors empty"), "Origin": origin}
+    assert client.post("/v1/lookups", json=LOOKUP, headers=headers).status_code == 200
+
+
+def fetched(site: str, what: str) -> dict[str, str]:
+    """Return what a browser tells of a request (Fetch Metadata): its site, mode and destination."""
+    mode, dest = what.split()
+    return {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+
+
+def test_a_permitted_origin_may_read_what_it_is_told_in_headers(client: FlaskClient) -> None:
+    answer = client.post("/v1/lookups", json=LOOKUP, headers={"Origin": CHROME})
+    exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"Location", "Retry-After", "RateLimit", "RateLimit-Policy"} <= set(exposed)
+
+
 def test_a_foreign_preflight_is_refused(client: FlaskClient) -> None:
     answer = client.options(
         "/v1/checks",

@@ -1,4 +1,4 @@
-"""A real Chromium with the built extension in it."""
+"""A real Chromium, with the built extension in it or without."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Worker, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Worker, sync_playwright
 
 EXTENSION = Path(__file__).parents[2] / "extension" / ".output" / "chrome-mv3"
 EXTENSION_ID = "ogpobafbiekihfldlbjgmeedgmabengf"
 
 _FLAGS = (
-    "--headless=new",  # the old headless mode knows no extensions
     "--no-sandbox",  # Chromium refuses its sandbox to root, as whom containers run
     "--disable-gpu",
     "--disable-background-networking",
@@ -22,6 +21,9 @@ _FLAGS = (
     "--disable-quic",
     "--disable-sync",
     "--no-first-run",
+)
+_WITH_EXTENSION = (
+    "--headless=new",  # the old headless mode knows no extensions
     f"--disable-extensions-except={EXTENSION}",
     f"--load-extension={EXTENSION}",
 )
@@ -38,9 +40,6 @@ def chromium(profile: Path, **options: object) -> Iterator[BrowserContext]:
     Raises:
         FileNotFoundError: there is no Chromium, or the extension has not been built.
     """
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if program is None:
-        raise FileNotFoundError("No Chromium: install one, or set CHROMIUM to its path.")
     if not (EXTENSION / "manifest.json").exists():
         raise FileNotFoundError(
             "The extension is not built: cd extension && npm ci && npm run build"
@@ -48,9 +47,9 @@ def chromium(profile: Path, **options: object) -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,
-            executable_path=program,
-            headless=False,  # the flag above says how
-            args=list(_FLAGS),
+            executable_path=_program(),
+            headless=False,  # a flag says how
+            args=[*_FLAGS, *_WITH_EXTENSION],
             **options,  # type: ignore[arg-type]
         )
         try:
@@ -58,6 +57,28 @@ def chromium(profile: Path, **options: object) -> Iterator[BrowserContext]:
             yield context
         finally:
             context.close()
+
+
+@contextmanager
+def bare_chromium(*flags: str) -> Iterator[Browser]:
+    """Start the machine's Chromium without any extension.
+
+    Raises:
+        FileNotFoundError: there is no Chromium.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_program(), args=[*_FLAGS, *flags])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _program() -> str:
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if program is None:
+        raise FileNotFoundError("No Chromium: install one, or set CHROMIUM to its path.")
+    return program
 
 
 def service_worker(context: BrowserContext) -> Worker:

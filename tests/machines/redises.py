@@ -27,20 +27,21 @@ sentinel failover-timeout {service} 10000
 
 
 class Node:
-    """One Valkey process on a free loopback port."""
+    """One Valkey process on a free port."""
 
-    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, *options: str, host: str = "127.0.0.1", port: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = port or free_port("127.0.0.1")
+        self.host = host
+        self.port = port or free_port(host)
         self._folder = folder
         self._options = options
-        self.client = Redis(port=self.port, socket_timeout=5)
+        self.client = Redis(host=host, port=self.port, socket_timeout=5)
         self.start()
 
     def start(self) -> None:
         """Start it, with what it had before."""
         log = self._folder / "valkey.log"
-        listen = ("--bind", "127.0.0.1", "--port", str(self.port), "--save", "")
+        listen = ("--bind", self.host, "--port", str(self.port), "--save", "")
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [find_server(), *self._options, *listen],

@@ -15,6 +15,8 @@ from tests.machines.redises import Node, cluster
 from tests.machines.roles import api, check, pictures, role, status, until_done
 
 # The same tests again, with the `redis` of this file.
+from tests.workers.test_feedback import *  # noqa: F403
+from tests.workers.test_prefixes import *  # noqa: F403
 from tests.workers.test_store import *  # noqa: F403
 from workers.connect import connect, get_many
 from workers.store import Store

@@ -45,9 +45,9 @@ _HEADERS = {
 # What servers send although it was not asked for, and urllib3 undoes piece by piece.
 _KNOWN_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _CHUNK_BYTES = 2**16
-_TRY_LATER = (requests.codes.too_many_requests, requests.codes.service_unavailable)
 # An ETag is a hash or a number as a rule; it is kept with every address.
 _MAX_VALIDATOR = 256
+_TRY_LATER = (requests.codes.too_many_requests, requests.codes.service_unavailable)
 
 
 @dataclass(frozen=True)

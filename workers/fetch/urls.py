@@ -6,6 +6,7 @@ where the browser says it does; the rest is normalised as RFC 3986 §6.2 allows.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,6 +21,8 @@ from workers.fetch.addresses import Address, Network, vet
 
 MAX_URL_LENGTH = 4096
 ALLOWED_PORTS = frozenset({80, 443, 8080, 8443})
+SHORTEST_PREFIX = 5
+"""Hex digits of a hash that a lookup by prefix needs: 16⁵, a million, buckets hold all URLs."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
@@ -80,6 +83,14 @@ def canonical_url(url: str, allow_nets: Sequence[Network] = ()) -> str:
     canonical = f"{scheme}://{netloc}{path}{query}"
     _check_length(canonical)
     return canonical
+
+
+def address_hash(address: str) -> str:
+    """Return the SHA-256, in lower-case hex, of a canonical URL's ASCII bytes.
+
+    The cache knows a URL by it, and lookups by prefix speak of nothing else.
+    """
+    return hashlib.sha256(address.encode()).hexdigest()
 
 
 def _check_length(url: str) -> None:

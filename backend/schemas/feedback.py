@@ -1,0 +1,79 @@
+"""Requests and replies of feedback."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from backend.schemas.lookups import Sha256
+from models.feedback import Feedback, How, Says
+from models.verdict import Verdict
+
+LONGEST_SOURCE, LONGEST_COMMENT = 500, 1000
+
+
+class FeedbackBody(BaseModel):
+    """What somebody knows of an image that Assay judged: by its URL, or by its bytes' SHA-256."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "https://example.com/photo.jpg",
+                    "says": "real",
+                    "how": "made_it",
+                    "comment": "I took it in 2019.",
+                }
+            ],
+            "oneOf": [
+                {
+                    "required": [name],
+                    "properties": {name: {"type": "string"}, other: {"type": "null"}},
+                }
+                for name, other in (("url", "sha256"), ("sha256", "url"))
+            ],
+        },
+    )
+
+    url: str | None = None
+    sha256: Sha256 | None = None
+    says: Says = Field(description="What the image is.")
+    how: How | None = Field(
+        default=None,
+        description="How you know: `made_it`: it is your own work; `maker_says`: whoever made or "
+        "published it says so; `found_original`: you found the original, or where it comes from; "
+        "`looks`: by its looks alone.",
+    )
+    source: str | None = Field(
+        default=None,
+        max_length=LONGEST_SOURCE,
+        description="Where that can be seen, such as a URL.",
+    )
+    comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
+
+    @model_validator(mode="after")
+    def _one_image(self) -> Self:
+        if (self.url is None) == (self.sha256 is None):
+            raise ValueError("one of url and sha256 is needed")
+        return self
+
+
+class FeedbackReply(BaseModel):
+    """What is kept: it helps to train the next models, and changes no verdict."""
+
+    id: str = Field(description="The same for whatever the same caller says of the same image.")
+    url: str | None = Field(default=None, description="Canonical.")
+    says: Says
+    how: How | None = None
+    source: str | None = None
+    comment: str | None = None
+    verdict: Verdict = Field(description="What is contested.")
+    received_at: datetime
+
+    @classmethod
+    def of(cls, feedback: Feedback) -> Self:
+        """Tell all but who said it."""
+        return cls(id=feedback.id, **feedback.model_dump(exclude={"owner"}))

@@ -1,0 +1,188 @@
+"""A polite client that has thousands of URLs in flight, and notes everything that it is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from tests.faults.cluster import Cluster
+from tests.faults.site import sha256_of
+
+PATIENCE = 240.0
+"""Seconds for a drive; a URL that has no end then is lost."""
+
+Item = dict[str, Any]
+
+
+@dataclass
+class Drive:
+    """What became of the URLs, and what the client saw on the way.
+
+    Attributes:
+        items: the last that was said of each URL.
+        statuses: every HTTP status that was seen.
+        faulty: answers that no client may see: a 5xx but 503 with Retry-After.
+        refused: when no connection could be made.
+        broken: when a connection broke before the answer was whole.
+        seconds: how long it took.
+    """
+
+    urls: list[str]
+    items: dict[str, Item] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
+    faulty: list[str] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    broken: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def ended(self) -> int:
+        """How many URLs have an end by now."""
+        return sum(item["status"] in ("done", "failed") for item in list(self.items.values()))
+
+    @property
+    def verdicts(self) -> int:
+        """How many URLs have a verdict."""
+        return sum(item["status"] == "done" for item in self.items.values())
+
+    @property
+    def errors(self) -> Counter[str]:
+        """How many URLs have which error."""
+        return Counter(
+            item["error"]["code"] for item in self.items.values() if item["status"] == "failed"
+        )
+
+    @property
+    def lost(self) -> list[str]:
+        """The URLs that have neither."""
+        return [
+            url
+            for url in self.urls
+            if self.items.get(url, {}).get("status") not in ("done", "failed")
+        ]
+
+    @property
+    def mistaken(self) -> list[str]:
+        """The URLs whose verdict is about another image."""
+        return [
+            url
+            for url, item in self.items.items()
+            if item["status"] == "done" and item["verdict"]["image"]["sha256"] != sha256_of(url)
+        ]
+
+    def ask(
+        self, session: requests.Session, method: str, url: str, until: float, **request: Any
+    ) -> requests.Response | None:
+        """Ask until there is an answer that is not "later"; None when the time is over."""
+        while time.monotonic() < until:
+            try:
+                answer = session.request(method, url, timeout=(10, 60), **request)
+            except requests.ConnectionError as error:
+                refused = "refused" in str(error)
+                (self.refused if refused else self.broken).append(time.monotonic())
+                time.sleep(0.25)
+                continue
+            with self._lock:
+                self.statuses[answer.status_code] += 1
+            if answer.status_code not in (429, 503):
+                if answer.status_code >= 500:
+                    self.faulty.append(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
+                    time.sleep(1)
+                    continue
+                return answer
+            if not answer.headers.get("Retry-After", "").isdigit():
+                self.faulty.append(f"{method} {url}: {answer.status_code} without Retry-After")
+            time.sleep(min(10, int(answer.headers.get("Retry-After", 1))))
+        return None
+
+
+def through_checks(
+    server: str, urls: Sequence[str], *, clients: int = 20, patience: float = PATIENCE
+) -> tuple[Drive, Callable[[], Drive]]:
+    """Have the URLs checked by many clients at once, each with one check of its share.
+
+    Returns:
+        What is known by now, and what to call to wait for the end.
+    """
+    drive = Drive(list(urls))
+    batches = [drive.urls[n::clients] for n in range(clients)]
+    begun = time.monotonic()
+    until = begun + patience
+
+    def follow(batch: list[str]) -> None:
+        with requests.Session() as session:
+            place = None
+            while time.monotonic() < until:
+                if place is None:
+                    asked = {"urls": batch, "queue": "bulk"}
+                    answer = drive.ask(session, "POST", f"{server}/v1/checks", until, json=asked)
+                else:
+                    answer = drive.ask(session, "GET", f"{server}{place}?wait=5", until)
+                if answer is None:
+                    return
+                if answer.status_code == 404:  # a store that forgot the check
+                    place = None
+                    continue
+                if answer.status_code not in (200, 202):
+                    drive.faulty.append(f"{answer.status_code} {answer.text}")
+                    return
+                drive.items |= {item["url"]: item for item in answer.json()["items"]}
+                if answer.status_code == 200:
+                    return
+                place = answer.headers["Location"]
+                time.sleep(int(answer.headers["Retry-After"]))
+
+    # Daemons, so that a test that fails need not wait for them.
+    threads = [threading.Thread(target=follow, args=[each], daemon=True) for each in batches]
+    for thread in threads:
+        thread.start()
+
+    def end() -> Drive:
+        for thread in threads:
+            thread.join()
+        drive.seconds = time.monotonic() - begun
+        return drive
+
+    return drive, end
+
+
+def verify(cluster: Cluster, drive: Drive, *, twice: int = 0, broken_while_up: bool = False) -> str:
+    """Hold the drive to what is promised in every scenario.
+
+    Args:
+        twice: how many images may have been judged more than once, where a promise allows it.
+
+    Returns:
+        The numbers, in a row of a table.
+    """
+    judged = cluster.judged()
+    repeated = sum(times - 1 for times in judged.values())
+    row = " · ".join(
+        [
+            f"{len(drive.urls):,} URLs",
+            f"{drive.verdicts:,} verdicts",
+            f"errors {dict(drive.errors)}",
+            f"lost {len(drive.lost)}",
+            f"judged again {repeated}",
+            f"statuses {dict(sorted(drive.statuses.items()))}",
+            f"refused {len(drive.refused)}",
+            f"broken {len(drive.broken)}",
+            f"{drive.seconds:.0f} s",
+        ]
+    )
+    print(row)
+    assert drive.lost == []
+    assert drive.mistaken == []
+    assert drive.faulty == []
+    assert repeated <= twice, row
+    assert [at for at in drive.refused if not cluster.api_was_down(at)] == []
+    if not broken_while_up:
+        assert [at for at in drive.broken if not cluster.api_was_down(at)] == []
+    return row

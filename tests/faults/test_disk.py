@@ -1,0 +1,73 @@
+"""A disk that is full."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import requests
+
+from tests.conftest import until
+from tests.faults.cluster import Cluster
+from tests.faults.conftest import URLS
+from tests.faults.disk import small_disk
+from tests.faults.drive import through_checks, verify
+from tests.faults.site import ImageSite, picture
+
+
+def upload(cluster: Cluster, data: bytes) -> requests.Response:
+    return requests.post(
+        f"{cluster.url}/v1/images", files={"image": data}, data={"wait": "20"}, timeout=40
+    )
+
+
+def assert_told_to_come_later(answer: requests.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_full_disk_under_valkey_stops_work_and_loses_none(
+    tmp_path: Path, images: ImageSite
+) -> None:
+    with (
+        small_disk(tmp_path / "data") as disk,
+        Cluster(tmp_path, prefix=disk.prefix) as cluster,
+    ):
+        drive, end = through_checks(cluster.url, images.urls(URLS))
+        until(lambda: drive.ended >= 300, "some are judged", 120)
+        disk.fill()
+        until(lambda: drive.statuses[503] > 0, "clients are told to come later")
+        assert_told_to_come_later(upload(cluster, picture(1_000_000)))
+        known = next(url for url, item in drive.items.items() if item["status"] == "done")
+        time.sleep(20)  # longer than the store's connections may be idle before they are tried
+        answer = requests.post(f"{cluster.url}/v1/lookups", json={"urls": [known]}, timeout=10)
+        assert answer.json()["items"][0]["status"] == "done", "what is known can be looked up"
+        disk.clear()
+        verify(cluster, end())
+        assert upload(cluster, picture(1_000_000)).status_code == 200
+
+
+def test_a_full_disk_for_uploads_refuses_uploads_and_nothing_else(
+    tmp_path: Path, images: ImageSite
+) -> None:
+    with (
+        small_disk(tmp_path / "uploads") as disk,
+        Cluster(tmp_path, prefix=disk.prefix, uploads_on=disk.folder) as cluster,
+    ):
+        disk.fill()
+        assert_told_to_come_later(upload(cluster, picture(1_000_000)))
+        _, end = through_checks(cluster.url, images.urls(100))
+        verify(cluster, end())
+        disk.clear()
+        assert upload(cluster, picture(1_000_000)).status_code == 200
+
+
+def test_logs_that_cannot_be_written_stop_nothing(tmp_path: Path, images: ImageSite) -> None:
+    cluster = Cluster(tmp_path)
+    cluster.worker.log = cluster.api.log = Path("/dev/full")
+    with cluster:
+        drive, end = through_checks(cluster.url, images.urls(100))
+        assert end().lost == []
+        assert drive.faulty == []
+        assert upload(cluster, picture(1_000_000)).status_code == 200

@@ -1,0 +1,65 @@
+"""Two model versions side by side, as during an upgrade.
+
+`second_look` is a part of the version, so that two settings of it stand for two sets of weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.stack import free_port, is_ready
+from models.manifest import load_manifest
+from settings import Settings
+from tests.conftest import until
+from tests.faults.cluster import Cluster
+from tests.faults.conftest import URLS
+from tests.faults.drive import Drive, through_checks, verify
+from tests.faults.site import ImageSite
+
+OLD = load_manifest().version_with("never")
+NEW = load_manifest().version_with("auto")
+
+
+def upgraded(settings: Settings) -> Settings:
+    """Return the settings of an API or worker of the new version."""
+    bind = f"127.0.0.1:{free_port('127.0.0.1')}"
+    return settings.model_copy(update={"second_look": "auto", "bind": bind})
+
+
+def versions(drive: Drive) -> set[str]:
+    """Return the versions that judged."""
+    return {item["verdict"]["model_version"] for item in drive.items.values()}
+
+
+def test_two_versions_asked_for_the_same_urls_answer_with_their_own_verdicts_and_come_to_rest(
+    tmp_path: Path, images: ImageSite
+) -> None:
+    urls = images.urls(200)
+    with Cluster(tmp_path, processes=1) as cluster:
+        settings = upgraded(cluster.settings)
+        cluster.add(cluster.another_worker("worker-new", settings))
+        cluster.add(cluster.another_api("api-new", settings))
+        until(lambda: is_ready(f"http://{settings.bind}"), "the new version is ready", 120)
+        _, end_old = through_checks(cluster.url, urls, clients=4)
+        _, end_new = through_checks(f"http://{settings.bind}", urls, clients=4)
+        old, new = end_old(), end_new()
+        verify(cluster, old, twice=len(urls))  # once for each version
+        verify(cluster, new, twice=len(urls))
+        assert versions(old) == {OLD}
+        assert versions(new) == {NEW}
+        assert max(images.hits.values()) <= 2, "once for each version"
+
+
+def test_an_upgrade_under_way_gives_every_url_a_verdict_of_the_new_version(
+    cluster: Cluster, images: ImageSite
+) -> None:
+    drive, end = through_checks(cluster.url, images.urls(URLS))
+    until(lambda: drive.ended >= 300, "some are judged", 120)
+    settings = upgraded(cluster.settings).model_copy(update={"bind": cluster.settings.bind})
+    cluster.add(cluster.another_worker("worker-new", settings))
+    cluster.api.stop()
+    cluster.api.env = cluster.another_api("api", settings).env
+    cluster.start_api()
+    cluster.worker.stop()
+    verify(cluster, end(), twice=URLS)
+    assert versions(drive) <= {OLD, NEW}

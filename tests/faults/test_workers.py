@@ -1,0 +1,25 @@
+"""Workers that are killed."""
+
+from __future__ import annotations
+
+from tests.conftest import until
+from tests.faults.cluster import Cluster
+from tests.faults.conftest import URLS
+from tests.faults.drive import through_checks, verify
+from tests.faults.site import ImageSite
+
+
+def test_checks_survive_five_judging_processes_killed(cluster: Cluster, images: ImageSite) -> None:
+    drive, end = through_checks(cluster.url, images.urls(URLS))
+    for nth in range(1, 6):
+        until(lambda n=nth: drive.ended >= n * 200, "some are judged", 120)  # type: ignore[misc]
+        cluster.kill_a_judge()
+    verify(cluster, end())
+
+
+def test_checks_survive_five_whole_workers_killed(cluster: Cluster, images: ImageSite) -> None:
+    drive, end = through_checks(cluster.url, images.urls(URLS))
+    for nth in range(1, 6):
+        until(lambda n=nth: drive.ended >= n * 200, "some are judged", 120)  # type: ignore[misc]
+        cluster.restart_worker()
+    verify(cluster, end())

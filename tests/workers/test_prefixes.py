@@ -1,0 +1,130 @@
+"""The index of hashes: what a lookup by prefix finds, and how it forgets."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from redis import Redis
+
+from models.verdict import Verdict
+from tests.workers.test_store import ADDRESS, SHA, fail, remember
+from workers.fetch.urls import SHORTEST_PREFIX, address_hash
+from workers.store import Store, upload_address
+
+HASH = address_hash(ADDRESS)
+PREFIX = HASH[:SHORTEST_PREFIX]
+INDEX = f"assay:prefix:{PREFIX}"
+
+
+def hashes(store: Store, prefix: str = PREFIX) -> list[str]:
+    return [match.hash for match in store.with_prefix(prefix)]
+
+
+def neighbours(count: int) -> list[str]:
+    """Return URLs whose hashes begin with the same five digits as the first one's."""
+    found: dict[str, list[str]] = {}
+    number = 0
+    while True:
+        url = f"https://example.com/{number}.jpg"
+        group = found.setdefault(address_hash(url)[:SHORTEST_PREFIX], [])
+        group.append(url)
+        if len(group) == count:
+            return group
+        number += 1
+
+
+@pytest.mark.parametrize("digits", [5, 6, 40, 64])
+def test_a_verdict_is_found_by_any_prefix_of_its_url_s_hash(store: Store, digits: int) -> None:
+    found = remember(store)
+    (match,) = store.with_prefix(HASH[:digits])
+    assert match.hash == HASH
+    assert match.verdict == found.verdict
+    assert match.expires_at == pytest.approx(time.time() + 3600, abs=60)
+
+
+def test_all_urls_of_a_bucket_are_told_in_the_order_of_their_hashes(store: Store) -> None:
+    urls = neighbours(2)
+    for url in urls:
+        remember(store, url)
+    ordered = sorted(map(address_hash, urls))
+    assert hashes(store, ordered[0][:5]) == ordered
+    assert hashes(store, ordered[1]) == ordered[1:]
+
+
+def test_another_prefix_finds_nothing(store: Store) -> None:
+    remember(store)
+    other = "0" if HASH[5] != "0" else "1"
+    assert hashes(store, PREFIX + other) == []
+    assert hashes(store, "00000" if PREFIX != "00000" else "11111") == []
+
+
+def test_an_uploaded_image_is_in_no_bucket(store: Store, redis: Redis) -> None:
+    address = upload_address(SHA)
+    remember(store, address)
+    assert hashes(store, address_hash(address)) == []
+    assert list(redis.scan_iter("assay:prefix:*")) == []
+
+
+def test_a_url_that_fails_now_is_taken_out(store: Store, redis: Redis) -> None:
+    remember(store)
+    fail(store)
+    assert hashes(store) == []
+    assert not redis.exists(INDEX)
+
+
+def test_the_index_is_forgotten_with_what_it_leads_to(store: Store, redis: Redis) -> None:
+    remember(store)
+    assert redis.ttl(INDEX) == pytest.approx(redis.ttl(f"assay:address:{HASH}"), abs=2)
+
+
+def test_what_has_expired_leaves_the_index_when_it_is_next_written(
+    store: Store, redis: Redis
+) -> None:
+    first, second = neighbours(2)
+    index = f"assay:prefix:{address_hash(first)[:5]}"
+    remember(store, first)
+    redis.zadd(index, {bytes.fromhex(address_hash(first)): time.time() - 1})
+    assert hashes(store, address_hash(first)) == []
+    remember(store, second)
+    assert redis.zrange(index, 0, -1) == [bytes.fromhex(address_hash(second))]
+
+
+def test_what_was_evicted_leaves_the_index_when_it_is_next_read(store: Store, redis: Redis) -> None:
+    remember(store)
+    redis.delete(f"assay:address:{HASH}")
+    assert hashes(store) == []
+    assert not redis.exists(INDEX)
+
+
+def test_what_is_found_anew_while_it_is_pruned_stays(
+    store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(store)
+    redis.delete(f"assay:address:{HASH}")
+    prune = store._prune
+
+    def found_meanwhile(**call: object) -> object:
+        time.sleep(0.002)  # scores are in milliseconds
+        remember(store)
+        return prune(**call)
+
+    monkeypatch.setattr(store, "_prune", found_meanwhile)
+    assert hashes(store) == []
+    assert hashes(store) == [HASH]
+
+
+def test_another_model_s_verdicts_are_neither_told_nor_pruned(store: Store, redis: Redis) -> None:
+    remember(store)
+    newer = Store(redis, model_version="test-2", verdict_ttl=3600, failure_ttl=300)
+    assert hashes(newer) == []
+    assert hashes(store) == [HASH]
+
+
+def test_verdicts_are_found_by_the_bytes_hashes_in_order(store: Store) -> None:
+    remember(store)
+    first, second, third = store.verdicts(["cd" * 32, SHA, SHA])
+    assert first is None
+    assert isinstance(second, Verdict)
+    assert second == third
+    assert store.verdicts([]) == []
