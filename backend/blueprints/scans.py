@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 
 from flask import Response, request
@@ -12,10 +13,11 @@ from redis import RedisError
 from werkzeug.exceptions import NotAcceptable, NotFound, ServiceUnavailable
 
 from backend import scanning
-from backend.auth import caller
+from backend.auth import SECURITY, caller
 from backend.events import EVENTS, event_stream, last_event_id
 from backend.formats import CSV_TYPE, JSON_LINES_TYPE, Csv, Format, JsonLines
 from backend.intake import LARGEST_BODY, Body, read_items, receive
+from backend.limits import charge
 from backend.problems import RETRY_AFTER, InvalidRequestError, Problem, problem
 from backend.schemas.scans import (
     REQUEST_BODY,
@@ -27,9 +29,9 @@ from backend.schemas.scans import (
     ScanReply,
 )
 from backend.services import services
-from workers.scans import Request, ScanLostError, ScanSummary
+from workers.scans import Request, ScanItem, ScanLostError, ScanSummary
 
-blueprint = APIBlueprint("scans", __name__, url_prefix="/v1")
+blueprint = APIBlueprint("scans", __name__, url_prefix="/v1", abp_security=SECURITY)
 
 ASK_AGAIN_AFTER = 2
 """Seconds after which it is worth asking again how far a scan is."""
@@ -44,7 +46,7 @@ def allow_a_long_list() -> None:
 
 @blueprint.post(
     "/scans",
-    responses={202: ScanReply, 409: Problem, 413: Problem, 415: Problem},
+    responses={202: ScanReply, 409: Problem, 413: Problem, 415: Problem, 429: Problem},
     openapi_extensions={"requestBody": REQUEST_BODY},
 )
 def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
@@ -68,6 +70,15 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
     with suppress(RedisError):  # the scan is made; workers see to it by themselves, only later
         services().turns.top_up()
     return _begun(summary)
+
+
+def _paid(items: Iterator[ScanItem]) -> Iterator[ScanItem]:
+    """Hand the items on, and charge the caller when all are there: before the scan begins."""
+    count = 0
+    for item in items:
+        yield item
+        count += 1
+    charge(count)
 
 
 def _earlier(key: str, body: Body, scan_id: str) -> Request | None:
