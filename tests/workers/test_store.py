@@ -195,8 +195,8 @@ def test_who_listens_hears_of_an_address_that_becomes_known(store: Store, how: s
 
 
 def test_workers_are_alive_until_they_leave_or_fall_silent(store: Store, redis: Redis) -> None:
-    a = WorkerRecord(name="a", queues=("interactive", "bulk"), processes=2)
-    b = WorkerRecord(name="b", queues=("interactive",), processes=1)
+    a = WorkerRecord(name="a", queues=("interactive", "bulk"), processes=2, model_version="v")
+    b = WorkerRecord(name="b", queues=("interactive",), processes=1, model_version="v")
     store.worker_lives(a)
     store.worker_lives(b)
     assert store.live_workers() == [a, b]
