@@ -172,6 +172,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     Raises:
         ValueError: no Redis is set.
     """
+    configure_logs(settings)  # Celery has things to say before it asks for this
     make_worker(settings, queues).worker_main(
         [
             "--quiet",  # no banner among the lines of JSON, and no end where it cannot be written
