@@ -21,6 +21,7 @@ log = structlog.get_logger()
 RETRY_AFTER = 5
 """Seconds after which a client may try again when Redis, the broker or room on the disk is away."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+PROBLEM_TYPE = "application/problem+json"
 NOT_AN_OBJECT = "A JSON object is needed, with Content-Type: application/json."
 
 
@@ -67,9 +68,7 @@ def problem(status: int, detail: str, errors: list[InvalidField] | None = None) 
         errors=errors,
         request_id=request_id(),
     )
-    return Response(
-        body.model_dump_json(exclude_none=True), status, content_type="application/problem+json"
-    )
+    return Response(body.model_dump_json(exclude_none=True), status, content_type=PROBLEM_TYPE)
 
 
 def later(detail: str) -> Response:

@@ -10,6 +10,7 @@ import structlog
 from celery import Celery
 from celery.result import AsyncResult
 
+from models.manifest import load_manifest
 from settings import Settings
 from workers.connect import broker_of, connect
 from workers.waiting import Waiting
@@ -27,7 +28,6 @@ REDIS_OPTIONS = {
     "visibility_timeout": VISIBILITY_TIMEOUT,
     # Somebody waits for `interactive`: look there first, every time.
     "queue_order_strategy": "priority",
-    "global_keyprefix": "assay:celery:",
     # Look for such tasks every ten seconds; by itself kombu does so every hundred, and lets a
     # worker that is killed while it looks keep the others from it for five minutes.
     "unacked_restore_throttle": 1,
@@ -43,6 +43,14 @@ AMQP_OPTIONS = {
 
 HEARTBEAT = 30
 """Seconds between signs of life to RabbitMQ; it gives a worker up that misses two of them."""
+
+
+def prefix(settings: Settings) -> str:
+    """Return what the names of a Redis broker's keys begin with.
+
+    Every model version has queues of its own, for its workers cannot do another's checks.
+    """
+    return f"assay:celery:{load_manifest().version_with(settings.second_look)}:"
 
 
 class Application(Celery):
@@ -72,13 +80,16 @@ def make_celery(settings: Settings) -> Application:
 
     Raises:
         ValueError: no Redis is set.
+        models.manifest.WeightsError: the weights' manifest cannot be read.
     """
     if settings.redis_url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
     url = settings.broker_url or settings.redis_url
     broker, options = broker_of(url)
     over_amqp = urlsplit(url).scheme in ("amqp", "amqps")
-    options |= AMQP_OPTIONS if over_amqp else REDIS_OPTIONS
+    options |= (
+        AMQP_OPTIONS if over_amqp else {**REDIS_OPTIONS, "global_keyprefix": prefix(settings)}
+    )
     celery = Application(Waiting(connect(settings.redis_url)), broker)
     celery.conf.update(
         task_default_queue="interactive",

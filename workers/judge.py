@@ -157,6 +157,8 @@ class Judge:
             known = self._find(order, batch)
             if known is None:
                 return
+            # Never older than asked for, even if the clock was set back meanwhile.
+            known = known.model_copy(update={"at": max(known.at, order.since)})
             self._store.finish(address, known)
             order.tell(known)
         except (RedisError, OperationalError) as error:
@@ -293,21 +295,25 @@ class Judge:
         at = time.time()
         sha256 = hashlib.sha256(fetched.data).hexdigest()
         with batch.counted("judging"):
-            verdict = self._store.verdict(sha256)
-            if verdict is None:
+            while (verdict := self._store.verdict(sha256)) is None:
                 with self._only_judge:
                     if batch.out_of_time:
                         order.put_back()
                         return None
                     verdict = self._judge(order.address, sha256, fetched.data)
+                if verdict is not None:
+                    break
+                time.sleep(0.05)  # another worker judges these bytes
         return Known(at=at, verdict=verdict, etag=fetched.etag, last_modified=fetched.last_modified)
 
-    def _judge(self, address: str, sha256: str, data: bytes) -> Verdict:
-        """Judge the bytes, or wait for the worker that does."""
+    def _judge(self, address: str, sha256: str, data: bytes) -> Verdict | None:
+        """Judge the bytes; None if another worker does so just now."""
         with self._store.judging(sha256) as attempt:
+            if attempt is None:
+                return None
             if attempt > MOST_ATTEMPTS:
                 raise CheckError(ErrorCode.INTERNAL, "This image stopped Assay several times.")
-            if verdict := self._store.verdict(sha256):  # somebody did while we waited
+            if verdict := self._store.verdict(sha256):  # somebody just did
                 return verdict
             with meter.timed("judge_seconds"):
                 verdict = judge_bytes(data, self._ensemble)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from flask import Response, redirect, request
-from flask_openapi3 import APIBlueprint
+from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
 from werkzeug.wrappers import Response as AnyResponse
 
+from backend.openapi import operation_id
+from backend.problems import Problem
 from backend.schemas.ops import Health, Readiness
 from backend.services import services
 
-blueprint = APIBlueprint("ops", __name__)
+blueprint = APIBlueprint(
+    "ops",
+    __name__,
+    abp_tags=[Tag(name="ops", description="Whether it is alive, and ready.")],
+    abp_responses={400: Problem, 403: Problem, 421: Problem},
+    operation_id_callback=operation_id,
+)
 
 
 @blueprint.get("/", doc_ui=False)
