@@ -8,10 +8,12 @@ from typing import cast
 from flask import current_app
 
 from backend.checking import Checker
+from backend.operations import Operations
 from workers.feedback import FeedbackStore
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
+from workers.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Services:
     store: Store
     spool: Spool
     scans: ScanStore
+    turns: Turns
     feedback: FeedbackStore
-    model_version: str
+    operations: Operations
 
 
 def services() -> Services:

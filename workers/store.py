@@ -32,12 +32,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict
 from redis import Redis
 from redis.client import PubSub
+from redis.exceptions import LockError
 
 from models.errors import CheckError
 from models.verdict import ItemError, Verdict
@@ -124,6 +125,7 @@ class WorkerRecord(_Record):
     queues: tuple[Queue, ...]
     processes: int
     """How many fetch and judge."""
+    model_version: str
 
     @property
     def machine(self) -> str:
@@ -304,19 +306,23 @@ class Store:
             self._redis.delete(*(self._key("flight", _hash(address)) for address in addresses))
 
     @contextmanager
-    def judging(self, sha256: str) -> Iterator[int]:
-        """Be the only one, of all workers, who judges these bytes; waits for another to end.
+    def judging(self, sha256: str) -> Iterator[int | None]:
+        """Be the only one, of all workers, who judges these bytes.
 
         Yields:
             Which attempt at these bytes this is: above 1 if earlier ones killed their process.
+            None if another judges them just now, or did and was killed not long ago.
         """
         attempts = f"assay:attempts:{sha256}"
-        with self._redis.lock(
+        lock = self._redis.lock(
             f"assay:judging:{self.model_version}:{sha256}",
             timeout=JUDGING_TTL,
-            sleep=0.02,
-            raise_on_release_error=False,
-        ):
+            blocking=False,
+        )
+        if not lock.acquire():
+            yield None
+            return
+        try:
             with self._redis.pipeline() as pipe:
                 pipe.incr(attempts)
                 pipe.expire(attempts, ATTEMPTS_TTL)
@@ -327,6 +333,9 @@ class Store:
                 self._redis.delete(attempts)
                 raise
             self._redis.delete(attempts)
+        finally:
+            with suppress(LockError):  # it was held for too long, and is another's now
+                lock.release()
 
     # Checks, and those who wait for them
 

@@ -338,6 +338,22 @@ def test_one_image_is_judged_at_a_time(
     assert (watched.judged, watched.most) == (8, 1)
 
 
+def test_bytes_that_another_worker_judges_keep_no_other_image_waiting(
+    do: Do, store: Store, site: HTTPServer
+) -> None:
+    data = encoded(drawing(1))
+    site.expect_request("/1.jpg").respond_with_data(data)
+    site.expect_request("/2.jpg").respond_with_data(encoded(drawing(2)))
+    first, second = site.url_for("/1.jpg"), site.url_for("/2.jpg")
+    with store.judging(hashlib.sha256(data).hexdigest()):  # and seems to take for ever
+        task = threading.Thread(target=do.jobs, args=[[job(first), job(second)]])
+        task.start()
+        until(lambda: store.lookup([second])[0] is not None, "the other is judged")
+        assert store.lookup([first]) == [None]
+    task.join()
+    assert store.lookup([first])[0] is not None
+
+
 def test_a_process_that_ends_waits_for_its_threads(do: Do, store: Store, site: HTTPServer) -> None:
     end = threading.Event()
     slow = trickle(site, "/slow.jpg", end, encoded(drawing(1)))

@@ -34,8 +34,12 @@ def celery(valkey_url: str) -> Celery:
 
 @pytest.fixture
 def turns(redis: Redis, celery: Celery, store: Store, scans: ScanStore) -> Turns:
-    store.worker_lives(WorkerRecord(name="a", queues=("interactive", "bulk"), processes=3))
-    store.worker_lives(WorkerRecord(name="b", queues=("interactive",), processes=7))
+    store.worker_lives(
+        WorkerRecord(name="a", queues=("interactive", "bulk"), processes=3, model_version="v")
+    )
+    store.worker_lives(
+        WorkerRecord(name="b", queues=("interactive",), processes=7, model_version="v")
+    )
     return Turns(redis, celery, store, scans)
 
 
