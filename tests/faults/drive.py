@@ -17,7 +17,7 @@ import requests
 from tests.faults.cluster import Cluster
 from tests.faults.site import sha256_of
 
-PATIENCE = 280.0
+PATIENCE = 900.0
 """Seconds for a drive; a URL that has no end then is lost."""
 
 Item = dict[str, Any]

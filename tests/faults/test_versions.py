@@ -54,7 +54,7 @@ def test_an_upgrade_under_way_gives_every_url_of_a_scan_one_verdict_that_names_i
     cluster: Cluster, images: ImageSite
 ) -> None:
     drive, end = through_a_scan(cluster.url, images.urls(URLS))
-    until(lambda: drive.ended >= 300, "some are judged", 120)
+    until(lambda: drive.ended >= 300, "some are judged", 600)
     settings = upgraded(cluster.settings).model_copy(update={"bind": cluster.settings.bind})
     cluster.add(cluster.another_worker("worker-new", settings))
     cluster.api.stop()
