@@ -67,4 +67,4 @@ def test_a_valkey_with_no_memory_left_at_all_stops_work_and_loses_none(
     time.sleep(15)  # what runs is refused too
     cluster.redis.config_set("maxmemory", "0")
     # The cache was given up, so what was judged and not yet recorded is judged again.
-    verify(cluster, end(), twice=50)
+    verify(cluster, end(), again=50)
