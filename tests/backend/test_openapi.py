@@ -1,0 +1,77 @@
+"""The OpenAPI description, held against the API by what schemathesis makes of it.
+
+No worker runs, so nothing that is asked for is ever fetched, whatever host its URL names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from redis import Redis
+from schemathesis.generation import GenerationMode
+from schemathesis.schemas import BaseSchema
+
+from tests.conftest import settings_at
+from tests.machines.roles import api
+
+CALLS = (
+    *("POST /v1/checks", "GET /v1/checks/{id}", "GET /v1/checks/{id}/events"),
+    *("POST /v1/lookups", "GET /v1/lookups/{prefix}", "POST /v1/images", "POST /v1/feedback"),
+    *("POST /v1/scans", "GET /v1/scans/{id}", "DELETE /v1/scans/{id}"),
+    *("GET /v1/scans/{id}/results", "GET /v1/scans/{id}/events"),
+    *("GET /healthz", "GET /readyz"),
+)
+MOST_EXAMPLES = 25
+"""A call and kind of data; all together take about a minute."""
+
+
+@pytest.fixture(scope="module")
+def described(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
+    """An API whose jobs no worker takes: they are in a database of their own, and forgotten."""
+    own = valkey_url.removesuffix("/0") + "/1"
+    folder = tmp_path_factory.mktemp("openapi")
+    with Redis.from_url(own) as redis:
+        try:
+            with api(settings_at(folder, redis_url=own), folder) as url:
+                yield schemathesis.openapi.from_url(f"{url}/openapi/openapi.json")
+        finally:
+            redis.flushdb()
+
+
+def test_every_call_is_tried(described: BaseSchema) -> None:
+    assert {operation.ok().label for operation in described.get_all_operations()} == set(CALLS)
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize("call", CALLS)
+def test_every_answer_is_as_described(
+    described: BaseSchema, call: str, mode: GenerationMode
+) -> None:
+    method, path = call.split()
+    operation = described[path][method]
+    if mode.is_negative and not (operation.body or len(operation.path_parameters)):
+        pytest.skip("nothing of it can be wrong")
+
+    @settings(
+        max_examples=MOST_EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(mode))
+    def as_described(case: schemathesis.Case) -> None:
+        _do_not_wait(case)
+        case.call_and_validate(timeout=30)
+
+    as_described()
+
+
+def _do_not_wait(case: schemathesis.Case) -> None:
+    """Nothing is ever done here, so that to wait for it would only take time."""
+    for part in (case.body, case.query):
+        if isinstance(part, dict) and isinstance(wait := part.get("wait"), int | float):
+            part["wait"] = min(wait, 0)
