@@ -12,17 +12,21 @@ import orjson
 from flask.json.provider import JSONProvider
 from flask_openapi3 import Info
 
-from backend import auth, guard, limits, problems
+from backend import auth, guard, limits, observing, problems
 from backend.blueprints import checks, feedback, images, lookups, ops, scans
 from backend.checking import Checker
 from backend.keys import KeyStore
 from backend.openapi import Api
+from backend.operations import Operations
 from backend.services import Services
+from models.integrity import WeightFiles
 from models.manifest import load_manifest
 from settings import Settings, get_settings
 from workers.app import make_celery
+from workers.connect import connect
 from workers.feedback import FeedbackStore
 from workers.logs import configure_logs
+from workers.metrics import meter
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
@@ -62,9 +66,12 @@ def create_app(settings: Settings | None = None) -> Api:
         validation_error_callback=problems.invalid_request,
         validation_error_model=problems.Problem,
     )
+    app.needs_key = settings.require_key
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["assay"] = _services(settings)
+    meter.start(connect(str(settings.redis_url)))
+    observing.register(app)  # the first, so that it sees what the others refuse
     guard.register(app, settings)
     auth.register(app, settings, KeyStore.open(settings))
     limits.register(app, settings)
@@ -75,16 +82,22 @@ def create_app(settings: Settings | None = None) -> Api:
 
 
 def _services(settings: Settings) -> Services:
-    model_version = load_manifest().version_with(settings.second_look)
-    store = Store.open(settings, model_version)
-    checker = Checker(
-        store, make_celery(settings), settings.revalidate_after, settings.fetch_allow_nets
-    )
+    manifest = load_manifest()
+    store = Store.open(settings, manifest.version_with(settings.second_look))
+    celery = make_celery(settings)
+    checker = Checker(store, celery, settings.revalidate_after, settings.fetch_allow_nets)
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    return Services(
-        checker, store, spool, ScanStore.open(settings), FeedbackStore.open(settings), model_version
+    scans = ScanStore.open(settings)
+    operations = Operations(
+        redis=connect(str(settings.redis_url)),
+        celery=celery,
+        store=store,
+        scans=scans,
+        weights=WeightFiles(manifest, settings.second_look),
+        model_version=manifest.version_with(settings.second_look),
     )
+    return Services(checker, store, spool, scans, FeedbackStore.open(settings), operations)
 
 
 def run_api(settings: Settings) -> None:

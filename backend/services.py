@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from backend.checking import Checker
+from backend.operations import Operations
 from workers.feedback import FeedbackStore
 from workers.scans import ScanStore
 from workers.spool import Spool
@@ -23,7 +24,7 @@ class Services:
     spool: Spool
     scans: ScanStore
     feedback: FeedbackStore
-    model_version: str
+    operations: Operations
 
 
 def services() -> Services:

@@ -47,7 +47,7 @@ def create_check(body: CheckBody) -> Response:
 @blueprint.get("/checks/<id>", responses={200: CheckReply, 202: CheckReply, 404: Problem})
 def get_check(path: CheckPath, query: CheckQuery) -> Response:
     """Ask again for a check's items."""
-    return reply(path.id, services().checker.check(_record(path.id), query.wait))
+    return reply(path.id, services().checker.check(_record(path.id), query.wait, again=True))
 
 
 @blueprint.get("/checks/<id>/events", responses={200: EVENTS, 204: None, 404: Problem})

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
+import structlog
 from flask import Response, request
 from redis import RedisError
 from werkzeug.exceptions import NotAcceptable, NotFound, ServiceUnavailable
@@ -30,6 +31,8 @@ from backend.schemas.scans import (
 )
 from backend.services import services
 from workers.scans import Request, ScanItem, ScanLostError, ScanSummary
+
+log = structlog.get_logger()
 
 blueprint = calls("scans", "Many images under one id, judged after everyone who waits.")
 
@@ -69,6 +72,7 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
                     "Assay is too slow just now.", retry_after=RETRY_AFTER
                 ) from error
             raise
+    log.info("scan_created", scan_id=scan_id, items=summary.total)
     return _begun(summary)
 
 

@@ -10,6 +10,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import psutil
@@ -318,6 +319,23 @@ def test_clients_that_disconnect_cost_nothing(wire: Wire, stack: Stack, sent: by
     started = time.monotonic()
     assert requests.get(f"{stack.url}/readyz", timeout=60).status_code == 200
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET /healthz HTTP/1.1\r\nA", id="in the headers"),
+        pytest.param(
+            b"POST /v1/checks HTTP/1.1\r\n" + BODY + b"Content-Length: 999\r\n\r\n{",
+            id="in the body",
+        ),
+    ],
+)
+def test_clients_that_stop_halfway_keep_nobody_out(wire: Wire, stack: Stack, sent: bytes) -> None:
+    with ExitStack() as peers:
+        for _ in range(200):
+            peers.enter_context(wire.connect()).sendall(sent)
+        assert requests.get(f"{stack.url}/readyz", timeout=60).status_code == 200
 
 
 def test_what_was_asked_for_is_done_though_who_asked_has_gone(

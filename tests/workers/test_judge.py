@@ -22,7 +22,7 @@ from settings import Settings
 from tests.conftest import LOOPBACK, hits, until
 from tests.pictures import drawing, encoded, photograph
 from workers import judge as judge_module
-from workers.app import make_celery
+from workers.app import make_celery, prefix
 from workers.fetch.client import Fetcher
 from workers.hosts import MOST_TURNED_AWAY, Hosts
 from workers.judge import Judge
@@ -143,7 +143,7 @@ def job(address: str, since: float | None = None) -> Job:
 
 def queued(redis: Redis, queue: str) -> int:
     """Count the messages in a queue."""
-    return cast(int, redis.llen(f"assay:celery:{queue}"))
+    return cast(int, redis.llen(f"{prefix(Settings())}{queue}"))
 
 
 def trickle(site: HTTPServer, path: str, end: threading.Event, data: bytes = b"") -> str:
@@ -169,6 +169,13 @@ def test_a_batch_gives_each_address_its_verdict(do: Do, site: HTTPServer) -> Non
     assert [each.verdict and each.verdict.image.sha256 for each in known] == [
         hashlib.sha256(data).hexdigest() for data in files.values()
     ]
+
+
+def test_who_asked_before_the_clock_was_set_back_has_an_answer(do: Do, site: HTTPServer) -> None:
+    site.expect_request("/a.jpg").respond_with_data(encoded(drawing()))
+    asked_at = time.time() + 3600
+    (known,) = do([site.url_for("/a.jpg")], since=asked_at)
+    assert known.at >= asked_at
 
 
 def test_the_same_image_at_two_urls_is_classified_once(
@@ -329,6 +336,22 @@ def test_one_image_is_judged_at_a_time(
         site.expect_request(f"/{n}.jpg").respond_with_data(encoded(drawing(n)))
     Do(make(watched), store, celery)(urls)
     assert (watched.judged, watched.most) == (8, 1)
+
+
+def test_bytes_that_another_worker_judges_keep_no_other_image_waiting(
+    do: Do, store: Store, site: HTTPServer
+) -> None:
+    data = encoded(drawing(1))
+    site.expect_request("/1.jpg").respond_with_data(data)
+    site.expect_request("/2.jpg").respond_with_data(encoded(drawing(2)))
+    first, second = site.url_for("/1.jpg"), site.url_for("/2.jpg")
+    with store.judging(hashlib.sha256(data).hexdigest()):  # and seems to take for ever
+        task = threading.Thread(target=do.jobs, args=[[job(first), job(second)]])
+        task.start()
+        until(lambda: store.lookup([second])[0] is not None, "the other is judged")
+        assert store.lookup([first]) == [None]
+    task.join()
+    assert store.lookup([first])[0] is not None
 
 
 def test_a_process_that_ends_waits_for_its_threads(do: Do, store: Store, site: HTTPServer) -> None:
