@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 
 from backend.schemas.checks import LONGEST_WAIT, MOST_URLS, CheckBody, CheckReply
-from models.verdict import CheckItem
+from backend.schemas.scans import ItemBody, ScanLine, ScanReply
+from models.verdict import CheckItem, Label
 from workers.queue import Queue
 
 _CONNECT_TIMEOUT = 5.0
@@ -22,6 +25,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _TRANSIENT = frozenset({429, 502, 503, 504})
 _CONNECTIONS = 32
 _LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - to be avoided
+
+
+_Reply = TypeVar("_Reply", bound=BaseModel)
 
 
 class Check(CheckReply):
@@ -167,23 +173,133 @@ class Client:
                 check = self.look(check.id, wait=min(left, LONGEST_WAIT))
             yield from check.items
 
-    def _ask(self, method: str, path: str, *, wait: float, **request: object) -> Check:
-        """Ask, and ask again while patience lasts, if the server cannot be reached."""
-        give_up_at: float | None = None
-        pause = _FIRST_PAUSE
+    # Scans
+
+    def create_scan(
+        self, items: Iterable[str | ItemBody], *, force: bool = False, key: str | None = None
+    ) -> ScanReply:
+        """Begin a scan.
+
+        Args:
+            items: up to 50,000 URLs, with names of your own or without.
+            force: fetch again what is known.
+            key: an idempotency key; with the same one, the same items are the same scan. If none
+                is given, one is made, so that a scan is begun once however often it is asked for.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server will not scan this.
+        """
+        bodies = (ItemBody(url=item) if isinstance(item, str) else item for item in items)
+        lines = "".join(f"{body.model_dump_json(exclude_none=True)}\n" for body in bodies)
+        return self._ask_for(
+            ScanReply,
+            "POST",
+            "/v1/scans",
+            params={"force": str(force).lower()},
+            data=lines.encode(),
+            headers={
+                "Content-Type": "application/jsonl",
+                "Idempotency-Key": key or uuid.uuid4().hex,
+            },
+        )
+
+    def scan(self, scan_id: str) -> ScanReply:
+        """Return how far a scan is.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server knows no such scan (any more): status 404.
+        """
+        return self._ask_for(ScanReply, "GET", f"/v1/scans/{scan_id}")
+
+    def cancel(self, scan_id: str) -> ScanReply:
+        """Cancel what of a scan has not begun; return how far it came.
+
+        Raises:
+            ServerError: as in ``scan``.
+        """
+        return self._ask_for(ScanReply, "DELETE", f"/v1/scans/{scan_id}")
+
+    def results(
+        self,
+        scan_id: str,
+        *,
+        order: Literal["input", "finished"] = "input",
+        follow: bool = False,
+        labels: Sequence[Label] = (),
+    ) -> Iterator[ScanLine]:
+        """Download a scan's results; a connection that breaks is made anew.
+
+        Args:
+            scan_id: its ``id``.
+            order: that of the list, or that of finishing, which leaves out what is pending.
+            follow: stay until the scan has ended; needs the order of finishing.
+            labels: only verdicts of these.
+
+        Yields:
+            Each item once.
+
+        Raises:
+            ServerError: as in ``scan``.
+        """
+        query = {"format": "jsonl", "order": order, "follow": str(follow).lower()}
+        told: set[int] = set()
+        patience = _Patience(self._patience)
         while True:
             try:
-                return self._ask_once(method, path, wait, request)
+                for line in self._lines(f"/v1/scans/{scan_id}/results", query, labels):
+                    if line.index not in told:
+                        told.add(line.index)
+                        patience = _Patience(self._patience)
+                        yield line
             except UnreachableError as error:
-                now = time.monotonic()
-                give_up_at = give_up_at or now + self._patience
-                pause_now = max(pause, error.retry_after)
-                if now + pause_now > give_up_at:
-                    raise
-            time.sleep(pause_now)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+                patience.pause(error)
+            else:
+                return
 
-    def _ask_once(self, method: str, path: str, wait: float, request: dict[str, object]) -> Check:
+    def _lines(
+        self, path: str, query: dict[str, str], labels: Sequence[Label]
+    ) -> Iterator[ScanLine]:
+        params = {**query, "label": [label.value for label in labels]}
+        with self._send("GET", path, params=params, stream=True) as response:
+            try:
+                for line in response.iter_lines():
+                    if line:  # empty ones keep the connection open
+                        yield ScanLine.model_validate_json(line)
+            except requests.RequestException:
+                raise UnreachableError(f"{self.server} broke off.") from None
+            except ValidationError as error:
+                raise self._strange() from error
+
+    # Requests
+
+    def _ask(self, method: str, path: str, *, wait: float, **request: object) -> Check:
+        return self._ask_for(Check, method, path, wait=wait, **request)
+
+    def _ask_for(
+        self, form: type[_Reply], method: str, path: str, *, wait: float = 0.0, **request: object
+    ) -> _Reply:
+        """Ask, and ask again while patience lasts, if the server cannot be reached."""
+        patience = _Patience(self._patience)
+        while True:
+            try:
+                response = self._send(method, path, wait=wait, **request)
+            except UnreachableError as error:
+                patience.pause(error)
+                continue
+            try:
+                return form.model_validate_json(response.content)
+            except ValidationError as error:
+                raise self._strange() from error
+
+    def _strange(self) -> ServerError:
+        return ServerError(f"{self.server} gave an answer that is not Assay's.")
+
+    def _send(
+        self, method: str, path: str, *, wait: float = 0.0, **request: object
+    ) -> requests.Response:
+        """Ask once, and return a successful answer."""
         try:
             response = self._session.request(
                 method,
@@ -202,10 +318,30 @@ class Client:
             raise UnreachableError(_reason(response), _retry_after(response))
         if response.status_code not in (200, 202):
             raise RefusedError(response.status_code, _reason(response))
-        try:
-            return Check.model_validate_json(response.content)
-        except ValidationError as error:
-            raise ServerError(f"{self.server} gave an answer that is not Assay's.") from error
+        return response
+
+
+class _Patience:
+    """Bears with a server that cannot be reached.
+
+    Args:
+        seconds: how long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends_at: float | None = None
+        self._pause = _FIRST_PAUSE
+
+    def pause(self, error: UnreachableError) -> None:
+        """Wait before the server is asked again; raises the error if that would take too long."""
+        now = time.monotonic()
+        self._ends_at = self._ends_at or now + self._seconds
+        pause = max(self._pause, error.retry_after)
+        if now + pause > self._ends_at:
+            raise error
+        time.sleep(pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
 
 def local_server(bind: str) -> str:
