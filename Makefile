@@ -58,13 +58,24 @@ bench: $(PYTHON_READY) ## Measure Assay against the bare machine
 	.venv/bin/python -m bench.lookup
 	.venv/bin/python -m bench.lookup --urls 10
 
+# How long `make fuzz` looks at each target, in seconds.
+FUZZ_SECONDS ?= 1800
+
+.PHONY: fuzz
+fuzz: $(PYTHON_READY) ## Feed decoding and metadata with what breaks them; keeps its corpus in .fuzz
+	.venv/bin/python -m tests.fuzz.seeds .fuzz/seeds
+	for target in decode metadata; do \
+		.venv/bin/python -m tests.fuzz.run $$target .fuzz/$$target .fuzz/seeds -max_len=16384 -timeout=60 \
+			-rss_limit_mb=1500 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/$$target- ; \
+	done
+
 .PHONY: train
 train: $(PYTHON_READY) ## Train, calibrate and export the members; training/README.md tells of the data
 	.venv/bin/python -m training
 
 .PHONY: clean
 clean: ## Remove what was installed and built here
-	rm -rf .venv *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz
 	rm -rf extension/node_modules extension/.output extension/.wxt
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
         pattern=r"^(rediss?://.+|redis\+sentinel://[^/?#]+/[^/?#]+|redis\+cluster://[^/?#]+)$",
         description="The Redis or Valkey that holds verdicts. Unset: an embedded Valkey.",
     )
+    redis_memory: str = Field(
+        default="1gb",
+        pattern=r"^[1-9]\d*[mg]b$",
+        description="What the embedded Valkey may use, as `512mb`; then cached verdicts make room.",
+    )
     broker_url: str | None = Field(
         default=None,
         pattern=r"^(rediss?|redis\+sentinel|amqps?)://.+$",

@@ -10,18 +10,23 @@ from typing import Any
 
 import orjson
 from flask.json.provider import JSONProvider
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3 import Info
 
-from backend import auth, guard, limits, problems
+from backend import auth, guard, limits, observing, problems
 from backend.blueprints import checks, feedback, images, lookups, ops, scans
 from backend.checking import Checker
 from backend.keys import KeyStore
+from backend.openapi import Api
+from backend.operations import Operations
 from backend.services import Services
+from models.integrity import WeightFiles
 from models.manifest import load_manifest
 from settings import Settings, get_settings
 from workers.app import make_celery
+from workers.connect import connect
 from workers.feedback import FeedbackStore
 from workers.logs import configure_logs
+from workers.metrics import meter
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
@@ -46,7 +51,7 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
-def create_app(settings: Settings | None = None) -> OpenAPI:
+def create_app(settings: Settings | None = None) -> Api:
     """Make the API.
 
     Raises:
@@ -55,16 +60,19 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     """
     settings = settings or get_settings()
     configure_logs(settings)
-    app = OpenAPI(
+    app = Api(
         "backend",
         info=Info(title="Assay", version=version("assay"), description=DESCRIPTION),
         security_schemes=auth.SECURITY_SCHEMES,
         validation_error_callback=problems.invalid_request,
         validation_error_model=problems.Problem,
     )
+    app.needs_key = settings.require_key
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["assay"] = _services(settings)
+    meter.start(connect(str(settings.redis_url)))
+    observing.register(app)  # the first, so that it sees what the others refuse
     guard.register(app, settings)
     auth.register(app, settings, KeyStore.open(settings))
     limits.register(app, settings)
@@ -75,22 +83,30 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 
 def _services(settings: Settings) -> Services:
-    model_version = load_manifest().version_with(settings.second_look)
+    manifest = load_manifest()
+    model_version = manifest.version_with(settings.second_look)
     store = Store.open(settings, model_version)
     celery = make_celery(settings)
     checker = Checker(store, celery, settings.revalidate_after, settings.fetch_allow_nets)
-    scan_store = ScanStore.open(settings)
-    turns = Tender.open(settings, celery, store, scan_store).turns
+    scans = ScanStore.open(settings)
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
+    operations = Operations(
+        redis=connect(str(settings.redis_url)),
+        celery=celery,
+        store=store,
+        scans=scans,
+        weights=WeightFiles(manifest, settings.second_look),
+        model_version=model_version,
+    )
     return Services(
         checker=checker,
         store=store,
         spool=spool,
-        scans=scan_store,
-        turns=turns,
+        scans=scans,
+        turns=Tender.open(settings, celery, store, scans).turns,
         feedback=FeedbackStore.open(settings),
-        model_version=model_version,
+        operations=operations,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from ipaddress import IPv4Network, IPv6Network
@@ -13,6 +14,7 @@ from backend.drain import GLANCE, draining
 from models.errors import CheckError
 from models.verdict import CheckItem, Verdict
 from workers.fetch.urls import canonical_url
+from workers.metrics import meter
 from workers.queue import Job, enqueue
 from workers.store import CheckRecord, Known, Store, upload_address
 
@@ -46,6 +48,7 @@ class Checker:
         """Return what is known of each URL, in order; nothing is fetched or queued."""
         addresses, refused = self._addresses(urls)
         known = self._known(addresses.values())
+        _count("lookup", known.values())
         return [
             refused[url]
             if url in refused
@@ -57,6 +60,7 @@ class Checker:
     def lookup_bytes(self, sha256s: Sequence[str]) -> list[CheckItem]:
         """Return what is known of some files by their bytes' hashes, in order."""
         verdicts = self._store.verdicts(sha256s)
+        _count("lookup", verdicts)
         return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
 
     def verdict_at(self, url: str) -> tuple[str, Verdict] | None:
@@ -68,12 +72,13 @@ class Checker:
         (known,) = self._store.lookup([address])
         return (address, known.verdict) if known and known.verdict else None
 
-    def check(self, record: CheckRecord, wait: float) -> list[CheckItem]:
+    def check(self, record: CheckRecord, wait: float, *, again: bool = False) -> list[CheckItem]:
         """Return an item for each URL, in order; queue what is not known and wait for it.
 
         Args:
             record: what is asked for.
             wait: seconds to wait at most for what is pending, on a notification from the workers.
+            again: whether this was asked before, so that it counts for nothing.
 
         Raises:
             kombu.exceptions.OperationalError: the broker cannot be reached.
@@ -87,6 +92,8 @@ class Checker:
         )
         since = record.created_at - (0 if record.force else self._revalidate_after)
         known = self._known(addresses.values(), since)
+        if not again:
+            _count("check", known.values())
         if pending := [address for address, found in known.items() if found is None]:
             self._queue(pending, record, since)
             if wait > 0:
@@ -127,7 +134,7 @@ class Checker:
             listener = stack.enter_context(self._store.listen(addresses)) if addresses else None
             while left:
                 rest = record.model_copy(update={"urls": tuple(record.urls[n] for n in left)})
-                items = zip(left, self.check(rest, wait=0), strict=True)
+                items = zip(left, self.check(rest, wait=0, again=True), strict=True)
                 news = [(place, item) for place, item in items if item.status != "pending"]
                 yield news
                 left = sorted({*left} - {place for place, _ in news})
@@ -178,6 +185,12 @@ class Checker:
                 if address := listener.next(min(deadline, now + GLANCE)):
                     missing.discard(address)
         return self._known(addresses, since)
+
+
+def _count(call: str, known: Iterable[object | None]) -> None:
+    """Count what the cache was good for."""
+    for result, number in Counter("miss" if k is None else "hit" for k in known).items():
+        meter.count("cache_requests", number, call=call, result=result)
 
 
 def _item(url: str, known: Known | None, *, cached: bool) -> CheckItem | None:

@@ -132,6 +132,7 @@ def serve() -> None:
     settings = _settings()
     _stop_in_order()
     _warn_of_strangers(settings)
+    _warn_of_eviction(settings)
     serve(settings)
 
 
@@ -177,6 +178,22 @@ def health() -> None:
         _fail("the store does not answer", FAILED)
     if gethostname() not in [worker.machine for worker in workers]:
         _fail("no worker of this machine has shown life just now", FAILED)
+
+
+def _warn_of_eviction(settings: Settings) -> None:
+    from redis import RedisError
+
+    from backend.console import messages
+    from workers.connect import connect, eviction_warning
+
+    if settings.redis_url is None:
+        return
+    try:
+        warning = eviction_warning(connect(settings.redis_url))
+    except RedisError:
+        return  # serving finds out, and says so
+    if warning:
+        messages().print(f"assay: {warning}", style="yellow", markup=False)
 
 
 def _warn_of_strangers(settings: Settings) -> None:

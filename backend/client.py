@@ -5,29 +5,44 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address
-from typing import Literal, TypeVar
-from urllib.parse import urlsplit
+from ipaddress import ip_network
+from typing import Literal
 
-import requests
-from pydantic import BaseModel, ValidationError
-from requests.adapters import HTTPAdapter
-
+from backend.connection import (
+    Connection,
+    RefusedError,
+    ServerError,
+    UnreachableError,
+    local_server,
+)
 from backend.schemas.checks import LONGEST_WAIT, MOST_URLS, CheckBody, CheckReply
+from backend.schemas.feedback import FeedbackBody, FeedbackReply
+from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixReply
 from backend.schemas.scans import ItemBody, ScanLine, ScanReply
-from models.verdict import CheckItem, Label
+from models.errors import CheckError
+from models.feedback import How, Says
+from models.verdict import CheckItem, Label, Verdict
+from workers.fetch.urls import SHORTEST_PREFIX, address_hash, canonical_url
 from workers.queue import Queue
 
-_CONNECT_TIMEOUT = 5.0
-_ANSWER_TIMEOUT = 30.0  # on top of the time that the server was asked to wait
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-# Too many requests, or a server that is starting, stopping or behind a proxy that cannot reach it.
-_TRANSIENT = frozenset({429, 502, 503, 504})
-_CONNECTIONS = 32
-_LOOPBACK_OF_ALL = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - to be avoided
+__all__ = [
+    "Check",
+    "CheckItem",
+    "Client",
+    "FeedbackReply",
+    "HashedVerdict",
+    "ItemBody",
+    "RefusedError",
+    "ScanLine",
+    "ScanReply",
+    "ServerError",
+    "UnreachableError",
+    "Verdict",
+    "local_server",
+    "url_hash",
+]
 
-
-_Reply = TypeVar("_Reply", bound=BaseModel)
+_ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
 
 class Check(CheckReply):
@@ -36,61 +51,22 @@ class Check(CheckReply):
     id: str
 
 
-class ServerError(Exception):
-    """The server gave no answer that can be used; the message is a sentence for people."""
-
-
-class UnreachableError(ServerError):
-    """The server cannot be reached, or is too busy, for now.
-
-    Args:
-        message: a sentence for people.
-        retry_after: seconds after which the server asks to be asked again.
-    """
-
-    def __init__(self, message: str, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class RefusedError(ServerError):
-    """The server will not do what it was asked; asking again will not help.
-
-    Args:
-        status: the HTTP status.
-        detail: the server's reason.
-    """
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-
-
 class Client:
     """A connection to one server; may be shared by threads.
 
     Args:
         server: the server's address, such as ``http://127.0.0.1:8750``.
+        key: an API key, where the server asks for one.
         patience: seconds for which a server that cannot be reached is asked again.
     """
 
-    def __init__(self, server: str, *, patience: float = 0.0) -> None:
-        self.server = server.rstrip("/")
-        self._patience = patience
-        self._session = requests.Session()
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=_CONNECTIONS))
-        # A proxy's loopback is another machine than ours.
-        self._session.trust_env = not _is_loopback(self.server)
+    def __init__(self, server: str, *, key: str | None = None, patience: float = 0.0) -> None:
+        self._server = Connection(server, key, patience)
+        self._ask = self._server.ask
 
     def is_alive(self) -> bool:
         """Tell whether a server answers now; never raises."""
-        try:
-            url = f"{self.server}/healthz"
-            return self._session.get(url, timeout=1.0, allow_redirects=False).status_code == 200
-        except requests.RequestException:
-            return False
+        return self._server.is_alive()
 
     def check(
         self,
@@ -119,7 +95,8 @@ class Client:
             pydantic.ValidationError: this is not what a check may be of.
         """
         body = CheckBody(urls=list(urls), wait=wait, page=page, force=force, queue=queue)
-        return self._ask("POST", "/v1/checks", wait=wait, json=body.model_dump(exclude_none=True))
+        json = body.model_dump(exclude_none=True)
+        return self._ask("POST", "/v1/checks", Check, wait=wait, json=json)
 
     def look(self, check_id: str, *, wait: float = 0.0) -> Check:
         """Return the state of a check that was begun before.
@@ -132,7 +109,8 @@ class Client:
             UnreachableError: no server answered.
             RefusedError: the server knows no such check (any more): status 404.
         """
-        return self._ask("GET", f"/v1/checks/{check_id}", wait=wait, params={"wait": str(wait)})
+        params = {"wait": str(wait)}
+        return self._ask("GET", f"/v1/checks/{check_id}", Check, wait=wait, params=params)
 
     def upload(self, image: bytes, *, wait: float = 0.0, queue: Queue = "interactive") -> Check:
         """Begin a check of an image file's bytes.
@@ -151,7 +129,7 @@ class Client:
         """
         form = {"wait": str(wait), "queue": queue}
         files = {"image": ("image", image, "application/octet-stream")}
-        return self._ask("POST", "/v1/images", wait=wait, data=form, files=files)
+        return self._ask("POST", "/v1/images", Check, wait=wait, data=form, files=files)
 
     def judge(self, urls: Sequence[str], *, within: float = 120.0) -> Iterator[CheckItem]:
         """Check any number of URLs, and wait for the verdicts.
@@ -173,8 +151,6 @@ class Client:
                 check = self.look(check.id, wait=min(left, LONGEST_WAIT))
             yield from check.items
 
-    # Scans
-
     def create_scan(
         self, items: Iterable[str | ItemBody], *, force: bool = False, key: str | None = None
     ) -> ScanReply:
@@ -192,10 +168,10 @@ class Client:
         """
         bodies = (ItemBody(url=item) if isinstance(item, str) else item for item in items)
         lines = "".join(f"{body.model_dump_json(exclude_none=True)}\n" for body in bodies)
-        return self._ask_for(
-            ScanReply,
+        return self._ask(
             "POST",
             "/v1/scans",
+            ScanReply,
             params={"force": str(force).lower()},
             data=lines.encode(),
             headers={
@@ -211,7 +187,7 @@ class Client:
             UnreachableError: no server answered.
             RefusedError: the server knows no such scan (any more): status 404.
         """
-        return self._ask_for(ScanReply, "GET", f"/v1/scans/{scan_id}")
+        return self._ask("GET", f"/v1/scans/{scan_id}", ScanReply)
 
     def cancel(self, scan_id: str) -> ScanReply:
         """Cancel what of a scan has not begun; return how far it came.
@@ -219,7 +195,7 @@ class Client:
         Raises:
             ServerError: as in ``scan``.
         """
-        return self._ask_for(ScanReply, "DELETE", f"/v1/scans/{scan_id}")
+        return self._ask("DELETE", f"/v1/scans/{scan_id}", ScanReply)
 
     def results(
         self,
@@ -244,130 +220,111 @@ class Client:
             ServerError: as in ``scan``.
         """
         query = {"format": "jsonl", "order": order, "follow": str(follow).lower()}
-        told: set[int] = set()
-        patience = _Patience(self._patience)
-        while True:
-            try:
-                for line in self._lines(f"/v1/scans/{scan_id}/results", query, labels):
-                    if line.index not in told:
-                        told.add(line.index)
-                        patience = _Patience(self._patience)
-                        yield line
-            except UnreachableError as error:
-                patience.pause(error)
-            else:
-                return
-
-    def _lines(
-        self, path: str, query: dict[str, str], labels: Sequence[Label]
-    ) -> Iterator[ScanLine]:
         params = {**query, "label": [label.value for label in labels]}
-        with self._send("GET", path, params=params, stream=True) as response:
-            try:
-                for line in response.iter_lines():
-                    if line:  # empty ones keep the connection open
-                        yield ScanLine.model_validate_json(line)
-            except requests.RequestException:
-                raise UnreachableError(f"{self.server} broke off.") from None
-            except ValidationError as error:
-                raise self._strange() from error
+        told: set[int] = set()
+        for line in self._server.lines(f"/v1/scans/{scan_id}/results", ScanLine, params=params):
+            if line.index not in told:
+                told.add(line.index)
+                yield line
 
-    # Requests
+    def lookup(self, urls: Sequence[str] = (), *, sha256: Sequence[str] = ()) -> list[CheckItem]:
+        """Tell what is known already; nothing is fetched or judged.
 
-    def _ask(self, method: str, path: str, *, wait: float, **request: object) -> Check:
-        return self._ask_for(Check, method, path, wait=wait, **request)
+        Args:
+            urls: URLs of images.
+            sha256: hashes of image files' bytes, in lower-case hex; with the URLs 1 to 500 in all.
 
-    def _ask_for(
-        self, form: type[_Reply], method: str, path: str, *, wait: float = 0.0, **request: object
-    ) -> _Reply:
-        """Ask, and ask again while patience lasts, if the server cannot be reached."""
-        patience = _Patience(self._patience)
-        while True:
-            try:
-                response = self._send(method, path, wait=wait, **request)
-            except UnreachableError as error:
-                patience.pause(error)
-                continue
-            try:
-                return form.model_validate_json(response.content)
-            except ValidationError as error:
-                raise self._strange() from error
+        Returns:
+            One item per URL and then per hash, in order; ``unknown`` are those never judged.
 
-    def _strange(self) -> ServerError:
-        return ServerError(f"{self.server} gave an answer that is not Assay's.")
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server will not tell.
+            pydantic.ValidationError: this is not what may be looked up.
+        """
+        json = LookupBody(urls=list(urls), sha256=list(sha256)).model_dump()
+        return self._ask("POST", "/v1/lookups", CheckReply, json=json).items
 
-    def _send(
-        self, method: str, path: str, *, wait: float = 0.0, **request: object
-    ) -> requests.Response:
-        """Ask once, and return a successful answer."""
-        try:
-            response = self._session.request(
-                method,
-                f"{self.server}{path}",
-                timeout=(_CONNECT_TIMEOUT, wait + _ANSWER_TIMEOUT),
-                allow_redirects=False,
-                **request,  # type: ignore[arg-type]
-            )
-        except requests.Timeout:
-            raise UnreachableError(f"{self.server} does not answer in time.") from None
-        except requests.ConnectionError:
-            raise UnreachableError(f"{self.server} cannot be reached.") from None
-        except requests.RequestException as error:
-            raise ServerError(f"{self.server} cannot be asked: {error}") from error
-        if response.status_code in _TRANSIENT:
-            raise UnreachableError(_reason(response), _retry_after(response))
-        if response.status_code not in (200, 202):
-            raise RefusedError(response.status_code, _reason(response))
-        return response
+    def lookup_prefix(self, prefix: str) -> list[HashedVerdict]:
+        """Return every verdict that is known of a URL whose hash begins so.
+
+        Args:
+            prefix: 5 to 64 lower-case hex digits of a `url_hash`.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: this is no prefix, or the server will not tell.
+        """
+        return self._ask("GET", f"/v1/lookups/{prefix}", PrefixReply).verdicts
+
+    def lookup_privately(
+        self, urls: Sequence[str], *, digits: int = SHORTEST_PREFIX
+    ) -> list[HashedVerdict | None]:
+        """Tell what is known of some URLs, while the server learns of each a prefix of its hash.
+
+        Args:
+            urls: any number; each different prefix is one request.
+            digits: 5 to 64 of each hash, which the server learns.
+
+        Returns:
+            A verdict per URL, in order; None for what was never judged, or is no URL.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server will not tell.
+        """
+        hashes = [_hash_or_none(url) for url in urls]
+        prefixes = dict.fromkeys(h[:digits] for h in hashes if h is not None)
+        told = (verdict for prefix in prefixes for verdict in self.lookup_prefix(prefix))
+        known = {verdict.hash: verdict for verdict in told}
+        return [known.get(h) if h is not None else None for h in hashes]
+
+    def contest(
+        self,
+        *,
+        says: Says,
+        url: str | None = None,
+        sha256: str | None = None,
+        how: How | None = None,
+        source: str | None = None,
+        comment: str | None = None,
+    ) -> FeedbackReply:
+        """Say what an image is, of which the server has a verdict. No verdict changes by it.
+
+        Args:
+            says: what the image is.
+            url: where it is; or
+            sha256: the hash of its bytes.
+            how: how you know.
+            source: where that can be seen; 500 characters at most.
+            comment: 1000 characters at most.
+
+        Returns:
+            What is kept, with the verdict that it contests.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server knows no verdict on this image: status 404.
+            pydantic.ValidationError: this is not what may be said.
+        """
+        body = FeedbackBody(
+            url=url, sha256=sha256, says=says, how=how, source=source, comment=comment
+        )
+        json = body.model_dump(exclude_none=True)
+        return self._ask("POST", "/v1/feedback", FeedbackReply, json=json)
 
 
-class _Patience:
-    """Bears with a server that cannot be reached.
+def url_hash(url: str) -> str:
+    """Return what lookups by prefix know a URL by: the SHA-256, in hex, of its canonical spelling.
 
-    Args:
-        seconds: how long.
+    Raises:
+        models.errors.CheckError: this is no URL of an image that could be checked.
     """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._ends_at: float | None = None
-        self._pause = _FIRST_PAUSE
-
-    def pause(self, error: UnreachableError) -> None:
-        """Wait before the server is asked again; raises the error if that would take too long."""
-        now = time.monotonic()
-        self._ends_at = self._ends_at or now + self._seconds
-        pause = max(self._pause, error.retry_after)
-        if now + pause > self._ends_at:
-            raise error
-        time.sleep(pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+    return address_hash(canonical_url(url, _ANYWHERE))
 
 
-def local_server(bind: str) -> str:
-    """Return the address under which a server bound to ``address:port`` is reached from here."""
-    host, _, port = bind.rpartition(":")
-    return f"http://{_LOOPBACK_OF_ALL.get(host, host)}:{port}"
-
-
-def _is_loopback(server: str) -> bool:
-    host = urlsplit(server).hostname or ""
+def _hash_or_none(url: str) -> str | None:
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _reason(response: requests.Response) -> str:
-    """Return the words of a problem document (RFC 9457), or of the status line."""
-    try:
-        problem = response.json()
-        return str(problem.get("detail") or problem["title"])
-    except (ValueError, LookupError, AttributeError):
-        return f"The server answered {response.status_code} {response.reason}."
-
-
-def _retry_after(response: requests.Response) -> float:
-    """Return the seconds of ``Retry-After`` (RFC 9110, 10.2.3); its other form, a date, as 0."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else 0.0
+        return url_hash(url)
+    except CheckError:
+        return None

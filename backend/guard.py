@@ -25,7 +25,7 @@ EXTENSION_ORIGINS = (
     r"^moz-extension://[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_EXPOSED = ("Location", "Retry-After", *limits.HEADERS)
+_EXPOSED = ("Location", "Retry-After", "X-Request-ID", *limits.HEADERS)
 
 
 def register(app: Flask, settings: Settings) -> None:

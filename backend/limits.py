@@ -25,7 +25,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
 
 from backend.auth import caller
 from settings import Settings
-from workers.connect import TIMEOUTS
+from workers.connect import MOST_CONNECTIONS, TIMEOUTS
 
 DEFAULT_FOR_KEYS = "600/minute;100000/day"
 """What an API key may use if neither it nor `ASSAY_RATE_LIMIT` says otherwise: ten images a second,
@@ -101,6 +101,7 @@ class _Limits:
             storage_uri=settings.redis_url,
             storage_options={
                 **TIMEOUTS,
+                "max_connections": MOST_CONNECTIONS,
                 "key_prefix": "assay:limit",
             },
             # The one strategy whose count a refused request leaves as it is, in two small keys.

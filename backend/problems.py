@@ -10,15 +10,18 @@ from gunicorn.http.errors import ParseException
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel, Field, ValidationError
 from redis import RedisError
-from redis.exceptions import RedisClusterException
+from redis.exceptions import OutOfMemoryError, RedisClusterException
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
+
+from backend.observing import request_id
 
 log = structlog.get_logger()
 
 RETRY_AFTER = 5
 """Seconds after which a client may try again when Redis, the broker or room on the disk is away."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+PROBLEM_TYPE = "application/problem+json"
 NOT_AN_OBJECT = "A JSON object is needed, with Content-Type: application/json."
 
 
@@ -37,6 +40,9 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="What went wrong, for people.")
     errors: list[InvalidField] | None = None
+    request_id: str | None = Field(
+        default=None, description="By which the service's logs know the request."
+    )
 
 
 class InvalidRequestError(Exception):
@@ -55,10 +61,14 @@ class InvalidRequestError(Exception):
 
 def problem(status: int, detail: str, errors: list[InvalidField] | None = None) -> Response:
     """Make the response for an error."""
-    body = Problem(title=HTTP_STATUS_CODES[status], status=status, detail=detail, errors=errors)
-    return Response(
-        body.model_dump_json(exclude_none=True), status, content_type="application/problem+json"
+    body = Problem(
+        title=HTTP_STATUS_CODES[status],
+        status=status,
+        detail=detail,
+        errors=errors,
+        request_id=request_id(),
     )
+    return Response(body.model_dump_json(exclude_none=True), status, content_type=PROBLEM_TYPE)
 
 
 def later(detail: str) -> Response:
@@ -97,6 +107,11 @@ def register(app: Flask) -> None:
     def not_of_the_form(error: InvalidRequestError) -> Response:
         errors = [InvalidField(field=error.field, detail=error.detail)]
         return problem(422, str(error), errors)
+
+    @app.errorhandler(OutOfMemoryError)
+    def store_is_full(_error: OutOfMemoryError) -> Response:
+        log.error("store_full")
+        return later("Assay's store is full just now; what is known can be looked up.")
 
     @app.errorhandler(RedisError)
     @app.errorhandler(RedisClusterException)  # which is no RedisError: no node answers

@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app
 
 from backend.checking import Checker
+from backend.operations import Operations
 from workers.feedback import FeedbackStore
 from workers.scans import ScanStore
 from workers.spool import Spool
@@ -25,7 +26,7 @@ class Services:
     scans: ScanStore
     turns: Turns
     feedback: FeedbackStore
-    model_version: str
+    operations: Operations
 
 
 def services() -> Services:

@@ -29,7 +29,7 @@ BODY_SECONDS = 20.0
 SLOWEST_BODY = 16 * 1024
 """Bytes a second: a body that comes slower is given up when `BODY_SECONDS` have passed."""
 SEND_SECONDS = 30.0
-"""How long a client may take to take in one piece of an answer, which is 64 KiB at most or so."""
+"""How long a client may need to take in one piece of an answer."""
 _STEP = 64 * 1024
 
 
@@ -74,7 +74,7 @@ class PatientReader:
         return data
 
 
-class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
+class Worker(GeventWorker):
     """Gunicorn's gevent worker, with bounds on slow clients, and told when it is to end."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -91,7 +91,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             StopIteration: the connection is to be closed.
         """
         if req.body is not None:
-            req.body.reader = PatientReader(req.body.reader.read)
+            req.body.reader = PatientReader(req.body.reader.read)  # type: ignore[assignment]  # as good as one
         sock.settimeout(SEND_SECONDS)
         try:
             return bool(super().handle_request(listener_name, req, sock, addr))
@@ -101,7 +101,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
             sock.settimeout(None)
 
 
-class Logs(Logger):  # type: ignore[misc]
+class Logs(Logger):
     """Gunicorn's own events, among the others; the application writes the access log."""
 
     def setup(self, cfg: Config) -> None:

@@ -141,6 +141,8 @@ class Stack:
         config = (
             f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{folder}"\n'
             'appendonly yes\nappendfsync everysec\nsave ""\ndaemonize no\n'
+            # What has a time to live is cache; scans, keys and feedback have none.
+            f"maxmemory {self.settings.redis_memory}\nmaxmemory-policy volatile-lru\n"
         )
         part = self._start("valkey", [program, "-"], stdin=config.encode())
         url = f"redis://:{password}@127.0.0.1:{port}/0"

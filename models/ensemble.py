@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,14 @@ class Judgement:
     members: dict[str, float]
 
 
+Watch = Callable[[str, float], None]
+"""Takes a member's name, and the seconds for which it looked."""
+
+
+def _watch_nothing(_name: str, _seconds: float) -> None:
+    """Do nothing."""
+
+
 class Ensemble:
     """The members, loaded, and the rule that combines them; not to be shared between threads.
 
@@ -48,6 +57,9 @@ class Ensemble:
         manifest: the rule.
         runtimes: for each member its view and its runtime.
         second_look: when members look that have no part in the manifest's first look.
+
+    Attributes:
+        watch: is told of each member that looked, and for how many seconds.
     """
 
     def __init__(
@@ -59,6 +71,7 @@ class Ensemble:
         self._manifest = manifest
         self._runtimes = runtimes
         self._second_look = second_look
+        self.watch: Watch = _watch_nothing
 
     @classmethod
     def load(cls, directory: Path = WEIGHTS, second_look: SecondLook = "always") -> Ensemble:
@@ -74,11 +87,7 @@ class Ensemble:
             WeightsError: the manifest or a file is missing, damaged or made for other views.
         """
         manifest = load_manifest(directory)
-        needed: set[str] = set()
-        if second_look != "never" or manifest.first_look is None:
-            needed |= set(manifest.stack.weights)
-        if second_look != "always" and manifest.first_look is not None:
-            needed |= set(manifest.first_look.stack.weights)
+        needed = manifest.judging(second_look)
         runtimes = {
             record.name: load_member(directory, record, THREADS)
             for record in manifest.members
@@ -100,7 +109,7 @@ class Ensemble:
         Raises:
             ValueError: the array is not of that shape and type.
         """
-        look = _Look(prepare(pixels), self._runtimes)
+        look = _Look(prepare(pixels), self._runtimes, self.watch)
         first = self._manifest.first_look
         if first and self._second_look != "always":
             look.by(first.stack.weights)
@@ -112,7 +121,7 @@ class Ensemble:
 
     def logits(self, pixels: Pixels) -> dict[str, float]:
         """Run every loaded member: its mean logit over its views; positive speaks for AI."""
-        look = _Look(prepare(pixels), self._runtimes)
+        look = _Look(prepare(pixels), self._runtimes, self.watch)
         look.by(self._runtimes)
         return look.logits
 
@@ -120,9 +129,12 @@ class Ensemble:
 class _Look:
     """One image, the views that were cut from it, and what members said of it so far."""
 
-    def __init__(self, image: Image.Image, runtimes: dict[str, tuple[View, Runtime]]) -> None:
+    def __init__(
+        self, image: Image.Image, runtimes: dict[str, tuple[View, Runtime]], watch: Watch
+    ) -> None:
         self._image = image
         self._runtimes = runtimes
+        self._watch = watch
         self._views: dict[View, Pixels] = {}  # Members may share a view; it is cut once.
         self.logits: dict[str, float] = {}
 
@@ -133,7 +145,9 @@ class _Look:
                 view, runtime = self._runtimes[name]
                 if view not in self._views:
                     self._views[view] = view.serve(self._image)
+                began = time.perf_counter()
                 self.logits[name] = runtime.logit(self._views[view])
+                self._watch(name, time.perf_counter() - began)
 
 
 def combine(manifest: Manifest, logits: dict[str, float]) -> Judgement:

@@ -116,6 +116,15 @@ class Manifest(_Record):
             raise ValueError("a first look by all members leaves none for a second")
         return self
 
+    def judging(self, second_look: SecondLook) -> set[str]:
+        """Return the members that judge with a setting of the second look; others never look."""
+        names: set[str] = set()
+        if second_look != "never" or self.first_look is None:
+            names |= set(self.stack.weights)
+        if second_look != "always" and self.first_look is not None:
+            names |= set(self.first_look.stack.weights)
+        return names
+
     def version_with(self, second_look: SecondLook) -> str:
         """Return the model version of verdicts given with a setting of the second look."""
         looks_always = second_look == "always" or self.first_look is None

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from celery import Celery
+from celery.result import AsyncResult
 
+from models.manifest import load_manifest
 from settings import Settings
-from workers.connect import broker_of
+from workers.connect import broker_of, connect
+from workers.waiting import Waiting
 
+REQUEST_ID = "assay_request_id"
+"""The header of a task that tells which request to the API it is for."""
 SOFT_TIME_LIMIT = 60
 """Seconds after which a task puts back what it has not begun."""
 HARD_TIME_LIMIT = 75
@@ -20,7 +28,6 @@ REDIS_OPTIONS = {
     "visibility_timeout": VISIBILITY_TIMEOUT,
     # Somebody waits for `interactive`: look there first, every time.
     "queue_order_strategy": "priority",
-    "global_keyprefix": "assay:celery:",
     # Look for such tasks every ten seconds; by itself kombu does so every hundred, and lets a
     # worker that is killed while it looks keep the others from it for five minutes.
     "unacked_restore_throttle": 1,
@@ -38,19 +45,52 @@ HEARTBEAT = 30
 """Seconds between signs of life to RabbitMQ; it gives a worker up that misses two of them."""
 
 
-def make_celery(settings: Settings) -> Celery:
+def prefix(settings: Settings) -> str:
+    """Return what the names of a Redis broker's keys begin with.
+
+    Every model version has queues of its own, for its workers cannot do another's checks.
+    """
+    return f"assay:celery:{load_manifest().version_with(settings.second_look)}:"
+
+
+class Application(Celery):
+    """A Celery that notes what it sends: when, and for whose request.
+
+    Args:
+        waiting: holds the notes.
+        broker: its URL.
+    """
+
+    def __init__(self, waiting: Waiting, broker: str) -> None:
+        super().__init__("assay", broker=broker)
+        self.waiting = waiting
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> AsyncResult[Any]:
+        """Send a task, as Celery's own method does."""
+        task_id = options.setdefault("task_id", uuid.uuid4().hex)
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        if request_id is not None:
+            options["headers"] = {REQUEST_ID: request_id}
+        self.waiting.sent(options.get("queue", self.conf.task_default_queue), task_id)
+        return super().send_task(name, *args, **options)
+
+
+def make_celery(settings: Settings) -> Application:
     """Make the application for these settings.
 
     Raises:
-        ValueError: neither a broker nor a Redis is set.
+        ValueError: no Redis is set.
+        models.manifest.WeightsError: the weights' manifest cannot be read.
     """
-    url = settings.broker_url or settings.redis_url
-    if url is None:
+    if settings.redis_url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
+    url = settings.broker_url or settings.redis_url
     broker, options = broker_of(url)
     over_amqp = urlsplit(url).scheme in ("amqp", "amqps")
-    options |= AMQP_OPTIONS if over_amqp else REDIS_OPTIONS
-    celery = Celery("assay", broker=broker)
+    options |= (
+        AMQP_OPTIONS if over_amqp else {**REDIS_OPTIONS, "global_keyprefix": prefix(settings)}
+    )
+    celery = Application(Waiting(connect(settings.redis_url)), broker)
     celery.conf.update(
         task_default_queue="interactive",
         task_ignore_result=True,  # results go to the store

@@ -29,6 +29,8 @@ _PORTS = {SENTINEL: 26379, CLUSTER: 6379}
 
 TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
 """Seconds. The Redis is near, and people wait for its answer."""
+MOST_CONNECTIONS = 4096
+"""Of one process: every client that waits for news has one. Redis-py would stop at 100."""
 
 
 class _Place(NamedTuple):
@@ -53,7 +55,7 @@ def connect(url: str) -> Redis:
     scheme = urlsplit(url).scheme
     # No `health_check_interval`: redis-py connects anew where a connection broke, and a Redis whose
     # disk is full refuses PING, while it still answers what it is asked to read.
-    options = dict(TIMEOUTS)
+    options = {**TIMEOUTS, "max_connections": MOST_CONNECTIONS}
     if scheme == SENTINEL:
         place = _place(url)
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
@@ -85,6 +87,21 @@ def _redis_error() -> Iterator[None]:
         yield
     except RedisClusterException as error:
         raise RedisConnectionError(str(error)) from error
+
+
+def eviction_warning(redis: Redis) -> str | None:
+    """Return a warning if this Redis would rather lose scans and keys than refuse a write.
+
+    Raises:
+        redis.RedisError: it does not answer.
+    """
+    policy = str(redis.info("memory").get("maxmemory_policy", ""))
+    if not policy.startswith("allkeys"):
+        return None
+    return (
+        f"The Redis of ASSAY_REDIS_URL evicts any key when it is full (maxmemory-policy {policy}), "
+        "also scans, API keys and queued work: set volatile-lru."
+    )
 
 
 def get_many(redis: Redis, keys: Sequence[str]) -> list[bytes | None]:

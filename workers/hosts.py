@@ -37,33 +37,35 @@ _WOKEN_AT_ONCE = 100
 Entry = Literal["entered", "busy", "queue", "paused", "down"]
 """`queue`: busy, and others wait already."""
 
-# KEYS: host, down, pause, lane. ARGV: now, the number of places, how many failures mean down.
+# KEYS: host, down, pause, lane. ARGV: now, the number of places, how many failures mean down, and
+# seconds for which a place is taken: a deadline beyond them is from before the clock was set back.
 _STATE = """
 local now, places, failures = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], now + ARGV[4] + 1, '+inf')
 local free = places - redis.call('ZCARD', KEYS[1])
 local is_down = tonumber(redis.call('GET', KEYS[2]) or 0) >= failures
 local is_paused = redis.call('EXISTS', KEYS[3]) == 1
 """
 
-# Takes a place for visitor ARGV[4] for ARGV[5] seconds, and says whether that went well.
+# Takes a place for visitor ARGV[5], and says whether that went well.
 _ENTER = (
     _STATE
     + """
 if is_down then return 'down' end
 if is_paused then return 'paused' end
 if free <= 0 then return redis.call('EXISTS', KEYS[4]) == 1 and 'queue' or 'busy' end
-redis.call('ZADD', KEYS[1], now + ARGV[5], ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('ZADD', KEYS[1], now + ARGV[4], ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 'entered'
 """
 )
 
-# Returns those in the lane whose turn it is: ARGV[4] if they would find the host down.
+# Returns those in the lane whose turn it is: ARGV[5] if they would find the host down.
 _NEXT = (
     _STATE
     + """
-local count = is_down and tonumber(ARGV[4]) or is_paused and 0 or free
+local count = is_down and tonumber(ARGV[5]) or is_paused and 0 or free
 if count <= 0 then return {} end
 return redis.call('ZRANGE', KEYS[4], 0, count - 1)
 """
@@ -86,7 +88,7 @@ class Hosts:
 
     def enter(self, host: str, visitor: str) -> Entry:
         """Take one of the places at the host, if there is one and the host wants to be asked."""
-        entry = self._enter(keys=_keys(host), args=[*_args(), visitor, HOST_SLOT_TTL])
+        entry = self._enter(keys=_keys(host), args=[*_args(), visitor])
         return cast(Entry, entry.decode())
 
     def leave(self, host: str, visitor: str, *, answered: bool) -> None:
@@ -146,4 +148,4 @@ def _keys(host: str) -> list[str]:
 
 
 def _args() -> list[float]:
-    return [time.time(), REQUESTS_PER_HOST, HOST_DOWN_AFTER]
+    return [time.time(), REQUESTS_PER_HOST, HOST_DOWN_AFTER, HOST_SLOT_TTL]

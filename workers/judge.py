@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from urllib.parse import urlsplit
 
 import structlog
@@ -28,6 +29,7 @@ from workers.fetch import TurnedAwayError
 from workers.fetch.client import Fetched, Fetcher
 from workers.hosts import LONGEST_PAUSE, MOST_TURNED_AWAY, Hosts
 from workers.lanes import Lanes
+from workers.metrics import meter
 from workers.orders import Order
 from workers.pipeline import judge_bytes
 from workers.spool import Spool
@@ -116,7 +118,11 @@ class Judge:
         Either way each order is told its result, or is done later, by this process or another.
         """
         batch = _Batch()
-        futures = {self._threads.submit(self._carry_out, order, batch): order for order in orders}
+        futures = {
+            # What logs tell of the task, they tell of its threads too.
+            self._threads.submit(copy_context().run, self._carry_out, order, batch): order
+            for order in orders
+        }
         self._under_way.update(futures)
         for future in futures:
             future.add_done_callback(self._under_way.discard)
@@ -126,6 +132,7 @@ class Judge:
                 done, left = wait(left, STRAGGLES_AFTER, return_when=FIRST_COMPLETED)
                 if not done and batch.fetching == len(left):
                     log.info("stragglers_left", count=len(left))
+                    meter.count("stragglers", len(left))
                     return
         except SoftTimeLimitExceeded:
             log.warning("batch_out_of_time", left=len(left))
@@ -144,11 +151,14 @@ class Judge:
     # In a thread
 
     def _carry_out(self, order: Order, batch: _Batch) -> None:
+        structlog.contextvars.bind_contextvars(**order.about)  # this thread's own, for this order
         address = order.address
         try:
             known = self._find(order, batch)
             if known is None:
                 return
+            # Never older than asked for, even if the clock was set back meanwhile.
+            known = known.model_copy(update={"at": max(known.at, order.since)})
             self._store.finish(address, known)
             order.tell(known)
         except (RedisError, OperationalError) as error:
@@ -202,12 +212,7 @@ class Judge:
         with self._place_at(urlsplit(address).netloc):
             (known,) = self._store.lookup([address])
             try:
-                fetched = self._fetcher.get(
-                    address,
-                    etag=known.etag if known else None,
-                    last_modified=known.last_modified if known else None,
-                    referer=order.referer,
-                )
+                fetched = self._fetch(order, known)
             except TurnedAwayError as error:
                 self._heed(address, error)
                 raise
@@ -215,6 +220,29 @@ class Judge:
             return fetched
         assert known is not None, "304 answers validators only"  # noqa: S101
         return known.model_copy(update={"at": time.time()})
+
+    def _fetch(self, order: Order, known: Known | None) -> Fetched | None:
+        """Get what is at the order's address; None if it is what is known.
+
+        Raises:
+            CheckError: there is nothing.
+        """
+        began = time.perf_counter()
+        outcome = str(ErrorCode.INTERNAL)
+        try:
+            fetched = self._fetcher.get(
+                order.address,
+                etag=known.etag if known else None,
+                last_modified=known.last_modified if known else None,
+                referer=order.referer,
+            )
+            outcome = "not_modified" if fetched is None else "ok"
+            return fetched
+        except CheckError as error:
+            outcome = str(error.code)
+            raise
+        finally:
+            meter.observe("fetch_seconds", time.perf_counter() - began, outcome=outcome)
 
     def _heed(self, address: str, error: TurnedAwayError) -> None:
         """Leave the host alone for as long as it asks, unless that is too long or too often.
@@ -267,29 +295,36 @@ class Judge:
         at = time.time()
         sha256 = hashlib.sha256(fetched.data).hexdigest()
         with batch.counted("judging"):
-            verdict = self._store.verdict(sha256)
-            if verdict is None:
+            while (verdict := self._store.verdict(sha256)) is None:
                 with self._only_judge:
                     if batch.out_of_time:
                         order.put_back()
                         return None
                     verdict = self._judge(order.address, sha256, fetched.data)
+                if verdict is not None:
+                    break
+                time.sleep(0.05)  # another worker judges these bytes
         return Known(at=at, verdict=verdict, etag=fetched.etag, last_modified=fetched.last_modified)
 
-    def _judge(self, address: str, sha256: str, data: bytes) -> Verdict:
-        """Judge the bytes, or wait for the worker that does."""
+    def _judge(self, address: str, sha256: str, data: bytes) -> Verdict | None:
+        """Judge the bytes; None if another worker does so just now."""
         with self._store.judging(sha256) as attempt:
+            if attempt is None:
+                return None
             if attempt > MOST_ATTEMPTS:
                 raise CheckError(ErrorCode.INTERNAL, "This image stopped Assay several times.")
-            if verdict := self._store.verdict(sha256):  # somebody did while we waited
+            if verdict := self._store.verdict(sha256):  # somebody just did
                 return verdict
-            verdict = judge_bytes(data, self._ensemble)
+            with meter.timed("judge_seconds"):
+                verdict = judge_bytes(data, self._ensemble)
             self._store.save_verdict(verdict)
+            meter.count("verdicts", label=str(verdict.label))
             log.info("judged", address=_without_query(address), sha256=sha256)
             return verdict
 
 
 def _failed(error: CheckError) -> Known:
+    meter.count("failures", code=str(error.code))
     return Known(at=time.time(), error=ItemError(code=error.code, detail=error.detail))
 
 

@@ -75,6 +75,7 @@ def _logging(settings: Settings) -> dict[str, Any]:
 def configure_logs(settings: Settings) -> None:
     """Send structlog's events, and the standard library's, to standard error as JSON lines."""
     logging.config.dictConfig(_logging(settings))
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[*_ADDED, *_RENDERED],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from celery import Celery
 
@@ -25,12 +26,14 @@ class Order(ABC):
         since: Unix s; what was known before this does not count.
         referer: the origin of the page that shows the image, if any.
         waiter: how the order is written in a lane.
+        about: what logs tell of it.
     """
 
     address: str
     since: float
     referer: str | None = None
     waiter: str
+    about: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def tell(self, known: Known) -> None:
@@ -50,7 +53,7 @@ class CheckOrder(Order):
 
     def __init__(self, job: Job, store: Store, celery: Celery) -> None:
         self.address, self.since, self.referer = job["address"], job["since"], job["referer"]
-        self.waiter = job_waits(job)
+        self.waiter = job_waits(job, store.model_version)
         self._job = job
         self._store = store
         self._celery = celery
@@ -75,6 +78,7 @@ class ScanOrder(Order):
         self.address = works[0].address
         self.since = max(work.since for work in works)
         self.waiter = items_wait(works)
+        self.about = {"scan_id": works[0].scan_id}
         self._works = works
         self._store = store
         self._scans = scans

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:  # a client needs the names below, and not Celery
     from celery import Celery
@@ -34,6 +34,28 @@ class Job(TypedDict):
     """Unix time; what was known before this does not count."""
     referer: str | None
     queue: Queue
+
+
+def depth(celery: Celery, queue: Queue) -> int:
+    """Return how many tasks wait in a queue, by asking the broker, whichever it is.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker cannot be reached.
+    """
+    from kombu.exceptions import OperationalError
+    from kombu.transport import virtual
+
+    with celery.connection_for_read(connect_timeout=CONFIRM_TIMEOUT) as connection:
+        try:
+            channel: Any = connection.channel()
+            # In Redis, kombu looks for a queue under a wrong key before it would count it; but to
+            # declare one makes nothing there.
+            passive = not isinstance(channel, virtual.Channel)
+            return int(channel.queue_declare(queue, passive=passive).message_count)
+        except connection.channel_errors:
+            return 0  # nothing was ever put into it
+        except connection.connection_errors as error:
+            raise OperationalError(str(error)) from error
 
 
 def enqueue(celery: Celery, jobs: Sequence[Job], queue: Queue) -> None:

@@ -2,21 +2,22 @@
 
 The keys of scans, hosts and turns are in `workers.scans.keys`, `workers.hosts`, `workers.turns`.
 
-Two keys make the cache: address → what was found there, and (content hash, model version) →
-verdict. So an image at a thousand addresses is judged once, and a new model never serves an old
-verdict. What was found holds a copy of the verdict: a lookup is one MGET.
+Two keys make the cache: address → what was found there, and content hash → verdict. So an image at
+a thousand addresses is judged once. What was found holds a copy of the verdict: a lookup is one
+MGET. ``{v}`` is the model version: a new model never serves an old verdict, and two versions that
+run side by side, as during an upgrade, neither see nor undo each other's work.
 
 ``{a}`` is the SHA-256 of an address: a canonical URL, or ``sha256:<hex>`` for uploaded bytes.
 Doubled braces are braces in the key: they keep what is used together on one node of a cluster.
 
 ====================================  ============================================================
-``assay:address:{a}``                 what was last found there, as ``Known``
-``assay:prefix:{p}``                  (sorted set) the {a}, as bytes, of URLs with a verdict, that
+``assay:address:{v}:{a}``             what was last found there, as ``Known``
+``assay:prefix:{v}:{p}``              (sorted set) the {a}, as bytes, of URLs with a verdict, that
                                       begin with these 5 hex digits, by when it is forgotten
-``assay:verdict:{version}:{sha256}``  the verdict for these bytes, as ``Verdict``
-``assay:flight:{a}``                  ``queued`` or ``running:<owner>``: the one job for the address
-``assay:done:{a}``                    (channel) something new is known of the address
-``assay:judging:{version}:{sha256}``  (lock) the one process that judges these bytes
+``assay:verdict:{v}:{sha256}``        the verdict for these bytes, as ``Verdict``
+``assay:flight:{v}:{a}``              ``queued`` or ``running:<owner>``: the one job for the address
+``assay:done:{v}:{a}``                (channel) something new is known of the address
+``assay:judging:{v}:{sha256}``        (lock) the one process that judges these bytes
 ``assay:attempts:{sha256}``           how often judging these bytes was begun and not ended
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:workers``                     (sorted set) workers, each a ``WorkerRecord``, by when they
@@ -31,12 +32,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple, cast
+from contextlib import contextmanager, suppress
+from typing import Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict
 from redis import Redis
 from redis.client import PubSub
+from redis.exceptions import LockError
 
 from models.errors import CheckError
 from models.verdict import ItemError, Verdict
@@ -123,6 +125,7 @@ class WorkerRecord(_Record):
     queues: tuple[Queue, ...]
     processes: int
     """How many fetch and judge."""
+    model_version: str
 
     @property
     def machine(self) -> str:
@@ -135,14 +138,6 @@ def upload_address(sha256: str) -> str:
     return UPLOAD_SCHEME + sha256
 
 
-def _address_key(address: str) -> str:
-    return f"assay:address:{_hash(address)}"
-
-
-def _prefix_key(h: str) -> str:
-    return f"assay:prefix:{h[:SHORTEST_PREFIX]}"
-
-
 class Store:
     """All that is remembered. Thread-safe, like the connection pool below it.
 
@@ -151,13 +146,16 @@ class Store:
         model_version: only verdicts of this version are seen.
         verdict_ttl: seconds that verdicts and addresses are kept.
         failure_ttl: seconds that failures are kept.
+
+    Attributes:
+        model_version: the one given.
     """
 
     def __init__(
         self, redis: Redis, *, model_version: str, verdict_ttl: int, failure_ttl: int
     ) -> None:
         self._redis = redis
-        self._version = model_version
+        self.model_version = model_version
         self._verdict_ttl = verdict_ttl
         self._failure_ttl = failure_ttl
         self._begin = redis.register_script(_BEGIN)
@@ -179,13 +177,22 @@ class Store:
             failure_ttl=settings.failure_ttl,
         )
 
+    def of(self, model_version: str) -> Store:
+        """Return the same store as workers of another model version see it."""
+        return Store(
+            self._redis,
+            model_version=model_version,
+            verdict_ttl=self._verdict_ttl,
+            failure_ttl=self._failure_ttl,
+        )
+
     # What is known
 
     def lookup(self, addresses: Sequence[str]) -> list[Known | None]:
         """Return what is known of each address, in order."""
         if not addresses:
             return []
-        raws = get_many(self._redis, [_address_key(address) for address in addresses])
+        raws = get_many(self._redis, [self._key("address", _hash(a)) for a in addresses])
         return [self._known(raw) for raw in raws]
 
     def with_prefix(self, prefix: str) -> list[Match]:
@@ -194,7 +201,7 @@ class Store:
         Args:
             prefix: 5 to 64 lower-case hex digits.
         """
-        index = _prefix_key(prefix)
+        index = self._prefix_key(prefix)
         entries = cast(
             list[tuple[bytes, float]],
             self._redis.zrangebyscore(index, time.time(), "+inf", withscores=True),
@@ -203,7 +210,7 @@ class Store:
         if not scores:
             return []
         hashes = sorted(scores)
-        raws = get_many(self._redis, [f"assay:address:{h}" for h in hashes])
+        raws = get_many(self._redis, [self._key("address", h) for h in hashes])
         if gone := [h for h, raw in zip(hashes, raws, strict=True) if raw is None]:
             # Evicted. One that is found anew meanwhile has a new score, and stays.
             pairs = [part for h in gone for part in (bytes.fromhex(h), scores[h])]
@@ -214,12 +221,9 @@ class Store:
             if known and known.verdict
         ]
 
-    def _known(self, raw: bytes | str | None) -> Known | None:
-        """Read what was stored; another model's verdict tells nothing."""
-        known = Known.model_validate_json(raw) if raw else None
-        if known and known.verdict and known.verdict.model_version != self._version:
-            return None
-        return known
+    @staticmethod
+    def _known(raw: bytes | str | None) -> Known | None:
+        return Known.model_validate_json(raw) if raw else None
 
     def verdict(self, sha256: str) -> Verdict | None:
         """Return this model version's verdict for these bytes."""
@@ -229,17 +233,20 @@ class Store:
         """Return this model version's verdicts for some files' bytes, in order."""
         if not sha256s:
             return []
-        raws = get_many(self._redis, [self._verdict_key(sha256) for sha256 in sha256s])
+        raws = get_many(self._redis, [self._key("verdict", sha256) for sha256 in sha256s])
         return [Verdict.model_validate_json(raw) if raw else None for raw in raws]
 
-    def _verdict_key(self, sha256: str) -> str:
-        return f"assay:verdict:{self._version}:{sha256}"
+    def _key(self, kind: Literal["address", "flight", "done", "verdict"], digest: str) -> str:
+        return f"assay:{kind}:{self.model_version}:{digest}"
+
+    def _prefix_key(self, digest: str) -> str:
+        return f"assay:prefix:{self.model_version}:{digest[:SHORTEST_PREFIX]}"
 
     # What becomes known
 
     def save_verdict(self, verdict: Verdict) -> None:
         """Remember the verdict for its bytes."""
-        key = self._verdict_key(verdict.image.sha256)
+        key = self._key("verdict", verdict.image.sha256)
         self._redis.set(key, verdict.model_dump_json(), ex=self._verdict_ttl)
 
     def finish(self, address: str, known: Known) -> None:
@@ -248,32 +255,32 @@ class Store:
         A failure is remembered for a short time only. Who reads a verdict finds it `cached`.
         """
         h = _hash(address)
-        index, member = _prefix_key(h), bytes.fromhex(h)
+        index, member = self._prefix_key(h), bytes.fromhex(h)
         now = time.time()
         with self._redis.pipeline() as pipe:
             if known.verdict:
                 cached = known.verdict.model_copy(update={"cached": True})
                 stored = known.model_copy(update={"verdict": cached})
-                pipe.set(_address_key(address), stored.model_dump_json(), ex=self._verdict_ttl)
+                pipe.set(self._key("address", h), stored.model_dump_json(), ex=self._verdict_ttl)
                 # Bytes seen again keep their verdict as long as the address that leads to them.
-                pipe.expire(self._verdict_key(known.verdict.image.sha256), self._verdict_ttl)
+                pipe.expire(self._key("verdict", known.verdict.image.sha256), self._verdict_ttl)
                 if not address.startswith(UPLOAD_SCHEME):
                     pipe.zadd(index, {member: round(now + self._verdict_ttl, 3)})
                     pipe.zremrangebyscore(index, "-inf", now)
                     pipe.expire(index, self._verdict_ttl)
             else:
-                pipe.set(_address_key(address), known.model_dump_json(), ex=self._failure_ttl)
+                pipe.set(self._key("address", h), known.model_dump_json(), ex=self._failure_ttl)
                 pipe.zrem(index, member)
-            pipe.delete(f"assay:flight:{h}")
-            publish(pipe, f"assay:done:{h}")
+            pipe.delete(self._key("flight", h))
+            publish(pipe, self._key("done", h))
             pipe.execute()
 
     def wake(self, address: str) -> None:
         """End the address's job, which found its work done or gave it up, and tell who waits."""
         h = _hash(address)
         with self._redis.pipeline() as pipe:
-            pipe.delete(f"assay:flight:{h}")
-            publish(pipe, f"assay:done:{h}")
+            pipe.delete(self._key("flight", h))
+            publish(pipe, self._key("done", h))
             pipe.execute()
 
     # One job per address in flight
@@ -282,45 +289,49 @@ class Store:
         """Return the addresses that nobody works on, and mark them as queued."""
         with self._redis.pipeline(transaction=False) as pipe:
             for address in addresses:
-                pipe.set(f"assay:flight:{_hash(address)}", b"queued", nx=True, ex=QUEUED_TTL)
+                pipe.set(self._key("flight", _hash(address)), b"queued", nx=True, ex=QUEUED_TTL)
             return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
 
     def claim_running(self, addresses: Sequence[str], owner: str) -> list[str]:
         """Return the addresses that nobody works on or waits for, and take their jobs."""
         with self._redis.pipeline(transaction=False) as pipe:
             for address in addresses:
-                key = f"assay:flight:{_hash(address)}"
+                key = self._key("flight", _hash(address))
                 pipe.set(key, f"running:{owner}", nx=True, ex=RUNNING_TTL)
             return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
 
     def begin(self, address: str, owner: str) -> bool:
         """Take the address's job for this owner; false if another owner runs it."""
-        keys = [f"assay:flight:{_hash(address)}"]
+        keys = [self._key("flight", _hash(address))]
         return bool(self._begin(keys=keys, args=[f"running:{owner}", RUNNING_TTL]))
 
     def put_back(self, address: str) -> None:
         """Mark the job as queued again, by the one who runs it."""
-        self._redis.set(f"assay:flight:{_hash(address)}", b"queued", ex=QUEUED_TTL)
+        self._redis.set(self._key("flight", _hash(address)), b"queued", ex=QUEUED_TTL)
 
     def release(self, addresses: Sequence[str]) -> None:
         """Take back a claim that led to no job."""
         if addresses:
-            self._redis.delete(*(f"assay:flight:{_hash(address)}" for address in addresses))
+            self._redis.delete(*(self._key("flight", _hash(address)) for address in addresses))
 
     @contextmanager
-    def judging(self, sha256: str) -> Iterator[int]:
-        """Be the only one, of all workers, who judges these bytes; waits for another to end.
+    def judging(self, sha256: str) -> Iterator[int | None]:
+        """Be the only one, of all workers, who judges these bytes.
 
         Yields:
             Which attempt at these bytes this is: above 1 if earlier ones killed their process.
+            None if another judges them just now, or did and was killed not long ago.
         """
         attempts = f"assay:attempts:{sha256}"
-        with self._redis.lock(
-            f"assay:judging:{self._version}:{sha256}",
+        lock = self._redis.lock(
+            f"assay:judging:{self.model_version}:{sha256}",
             timeout=JUDGING_TTL,
-            sleep=0.02,
-            raise_on_release_error=False,
-        ):
+            blocking=False,
+        )
+        if not lock.acquire():
+            yield None
+            return
+        try:
             with self._redis.pipeline() as pipe:
                 pipe.incr(attempts)
                 pipe.expire(attempts, ATTEMPTS_TTL)
@@ -331,6 +342,9 @@ class Store:
                 self._redis.delete(attempts)
                 raise
             self._redis.delete(attempts)
+        finally:
+            with suppress(LockError):  # it was held for too long, and is another's now
+                lock.release()
 
     # Checks, and those who wait for them
 
@@ -346,7 +360,7 @@ class Store:
     @contextmanager
     def listen(self, addresses: Sequence[str]) -> Iterator[Listener]:
         """Hear of every address of these that becomes known from now on."""
-        channels = {f"assay:done:{_hash(address)}": address for address in addresses}
+        channels = {self._key("done", _hash(address)): address for address in addresses}
         pubsub: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         with pubsub:
             pubsub.subscribe(*channels)
@@ -369,7 +383,8 @@ class Store:
     def live_workers(self) -> list[WorkerRecord]:
         """Return the workers that showed life just now."""
         now = time.time()
-        records = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, "+inf")
+        # A sign from later than now was given before the clock was set back.
+        records = self._redis.zrangebyscore("assay:workers", now - WORKER_TTL, now + WORKER_TTL)
         return [WorkerRecord.model_validate_json(record) for record in cast(list[bytes], records)]
 
 

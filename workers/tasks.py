@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +17,19 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
     worker_shutdown,
+    worker_shutting_down,
 )
 
 from models.ensemble import Ensemble
 from models.manifest import load_manifest
 from settings import Settings
 from workers.app import make_celery
+from workers.connect import connect
 from workers.fetch.client import Fetcher
+from workers.following import follow_tasks
 from workers.judge import Judge
 from workers.logs import configure_logs
+from workers.metrics import meter
 from workers.orders import begin_items, begin_jobs
 from workers.queue import JUDGE, QUEUES, TURN, Job, Queue
 from workers.scans import ScanStore
@@ -46,13 +51,18 @@ def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
         queues: the queues that it serves, as it will say of itself.
     """
     celery = make_celery(settings)
-    store = Store.open(settings, load_manifest().version_with(settings.second_look))
+    version = load_manifest().version_with(settings.second_look)
+    store = Store.open(settings, version)
     worker = WorkerRecord(
-        name=worker_name(), queues=tuple(queues), processes=settings.worker_processes
+        name=worker_name(),
+        queues=tuple(queues),
+        processes=settings.worker_processes,
+        model_version=version,
     )
     scans = ScanStore.open(settings)
     tender = Tender.open(settings, celery, store, scans)
     of_this_process: list[Process] = []
+    leaving = threading.Event()
 
     @celery.task(name=JUDGE, bind=True)
     def judge(self: Task[Any, Any], jobs: Sequence[Job]) -> None:
@@ -75,15 +85,24 @@ def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
         if of_this_process:
             of_this_process[0].close()
 
+    follow_tasks(celery.waiting)
+
     # The parent's signs of life, for which /readyz looks, and its care for all work that waits.
     @heartbeat_sent.connect(weak=False)
     def live(**_: object) -> None:
-        store.worker_lives(worker)
-        tender.tend()
+        if not leaving.is_set():
+            store.worker_lives(worker)
+            tender.tend()
+
+    @worker_shutting_down.connect(weak=False)
+    def leave(**_: object) -> None:
+        leaving.set()
+        # In a thread, for this is a signal's handler and may have interrupted the same client.
+        threading.Thread(target=store.worker_left, args=(worker,)).start()
 
     @worker_shutdown.connect(weak=False)
-    def leave(**_: object) -> None:
-        store.worker_left(worker)
+    def left(**_: object) -> None:
+        store.worker_left(worker)  # once more, should a sign of life have been under way
 
     @setup_logging.connect(weak=False)
     def set_up_logs(**_: object) -> None:
@@ -105,6 +124,8 @@ class Process:
 
     def __init__(self, settings: Settings, celery: Celery) -> None:
         ensemble = Ensemble.load(second_look=settings.second_look)
+        ensemble.watch = lambda name, seconds: meter.observe("member_seconds", seconds, member=name)
+        meter.start(connect(str(settings.redis_url)))
         self._celery = celery
         self._store = Store.open(settings, ensemble.version)
         self._scans = ScanStore.open(settings)
@@ -126,7 +147,9 @@ class Process:
             jobs: the batch.
             owner: names this task; the same when the task is delivered again.
         """
-        self._judge.run(begin_jobs(jobs, owner, self._store, self._celery))
+        orders = begin_jobs(jobs, owner, self._store, self._celery)
+        meter.observe("batch_size", len(orders), queue=jobs[0]["queue"])
+        self._judge.run(orders)
 
     def do_turn(self, turn_id: str) -> None:
         """Do some items of the scans, if the turn is a registered one."""
@@ -134,12 +157,14 @@ class Process:
             return
         works = self._scans.take(min(TURN_ITEMS, self._judge.room))
         orders, recorded = begin_items(works, turn_id, self._store, self._scans)
+        meter.observe("batch_size", len(orders), queue="bulk")
         self._judge.run(orders)
         self._turns.end(turn_id, productive=bool(orders or recorded))
 
     def close(self) -> None:
         """Finish what is under way."""
         self._judge.close()
+        meter.flush()
 
 
 def worker_name() -> str:
@@ -157,6 +182,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     Raises:
         ValueError: no Redis is set.
     """
+    configure_logs(settings)  # Celery has things to say before it asks for this
     make_worker(settings, queues).worker_main(
         [
             "--quiet",  # no banner among the lines of JSON, and no end where it cannot be written

@@ -5,10 +5,10 @@ again while there are more. A message holds nothing but a turn's id, so one that
 work with it: turns are registered, each with a deadline, and those that did not report in time are
 replaced. A message whose turn is not registered (any more) does nothing.
 
-================  ================================================================================
-``assay:turns``   (sorted set) ids of turns, queued or running, by the time (Unix s) until which
-                  each must report
-================  ================================================================================
+===================  =============================================================================
+``assay:turns:{v}``  (sorted set) ids of turns, queued or running, by the time (Unix s) until which
+                     each must report; each model version has turns of its own
+===================  =============================================================================
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ TURNS_PER_PROCESS = 2
 """One that runs, and one that is queued, so that no process waits for work."""
 TURN_ITEMS = BATCH["bulk"]
 
-_TURNS = "assay:turns"
-
 log = structlog.get_logger()
 
 
@@ -51,6 +49,7 @@ class Turns:
         self._celery = celery
         self._store = store
         self._scans = scans
+        self._turns = f"assay:turns:{store.model_version}"
 
     def top_up(self) -> None:
         """Replace lost turns, and send as many more as the work that is ready is worth.
@@ -58,14 +57,17 @@ class Turns:
         Called whenever there may be new work, and every few seconds by every worker; a broker that
         cannot be reached is no error here, for the next call makes up for it.
         """
-        self._redis.zremrangebyscore(_TURNS, "-inf", time.time())
-        for _ in range(self._wanted() - self._redis.zcard(_TURNS)):
+        now = time.time()
+        self._redis.zremrangebyscore(self._turns, "-inf", now)
+        # Registered before the clock was set back.
+        self._redis.zremrangebyscore(self._turns, now + TURN_TTL + 1, "+inf")
+        for _ in range(self._wanted() - self._redis.zcard(self._turns)):
             self._send(uuid.uuid4().hex)
 
     def begin(self, turn_id: str) -> bool:
         """Note that the turn runs; false if it is not registered, so that it must do nothing."""
         deadline = {turn_id: time.time() + TURN_TTL}
-        return bool(self._redis.zadd(_TURNS, deadline, xx=True, ch=True))
+        return bool(self._redis.zadd(self._turns, deadline, xx=True, ch=True))
 
     def end(self, turn_id: str, *, productive: bool) -> None:
         """Send the turn again if there is more to do, else strike it off.
@@ -74,10 +76,10 @@ class Turns:
             turn_id: the turn, which has run.
             productive: whether it could do any work; if not, trying again at once is no use.
         """
-        if productive and self._redis.zcard(_TURNS) <= self._wanted():
+        if productive and self._redis.zcard(self._turns) <= self._wanted():
             self._send(turn_id)
         else:
-            self._redis.zrem(_TURNS, turn_id)
+            self._redis.zrem(self._turns, turn_id)
 
     def _wanted(self) -> int:
         """Return how many turns the work that is ready and the workers that live are worth."""
@@ -87,11 +89,11 @@ class Turns:
         return min(max(1, TURNS_PER_PROCESS * processes), -(-ready // TURN_ITEMS))
 
     def _send(self, turn_id: str) -> None:
-        self._redis.zadd(_TURNS, {turn_id: time.time() + TURN_TTL})
+        self._redis.zadd(self._turns, {turn_id: time.time() + TURN_TTL})
         try:
             self._celery.send_task(
                 TURN, args=[turn_id], queue="bulk", retry=False, confirm_timeout=CONFIRM_TIMEOUT
             )
         except OperationalError as error:
             log.warning("turn_not_sent", reason=str(error))
-            self._redis.zrem(_TURNS, turn_id)
+            self._redis.zrem(self._turns, turn_id)

@@ -9,26 +9,27 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from flask import Response
-from flask_openapi3 import APIBlueprint
 from werkzeug.exceptions import NotFound
 
-from backend.auth import SECURITY, caller
+from backend.auth import caller
 from backend.checking import Checker
 from backend.events import DONE, EVENTS, Event, event_stream, last_event_id
 from backend.limits import charge
+from backend.openapi import calls
+from backend.problems import Problem
 from backend.schemas.checks import CheckBody, CheckEvent, CheckPath, CheckQuery, CheckReply
 from backend.services import services
 from models.verdict import CheckItem
 from workers.store import CheckRecord
 
-blueprint = APIBlueprint("checks", __name__, url_prefix="/v1", abp_security=SECURITY)
+blueprint = calls("checks", "Images by their URLs, judged if they are not known.")
 
 RETRY_AFTER = 1
 """Seconds after which it is worth asking again for a pending check."""
 _PLACES = re.compile(r"[0-9a-f]{1,25}")  # a bit for each of at most 100 URLs
 
 
-@blueprint.post("/checks", responses={200: CheckReply, 202: CheckReply})
+@blueprint.post("/checks", responses={200: CheckReply, 202: CheckReply, 429: Problem})
 def create_check(body: CheckBody) -> Response:
     """Check images by their URLs: known verdicts at once, the others are judged."""
     charge(len(body.urls), at_once=True)
@@ -43,13 +44,13 @@ def create_check(body: CheckBody) -> Response:
     return begin_check(record, body.wait)
 
 
-@blueprint.get("/checks/<id>", responses={200: CheckReply, 202: CheckReply})
+@blueprint.get("/checks/<id>", responses={200: CheckReply, 202: CheckReply, 404: Problem})
 def get_check(path: CheckPath, query: CheckQuery) -> Response:
     """Ask again for a check's items."""
-    return reply(path.id, services().checker.check(_record(path.id), query.wait))
+    return reply(path.id, services().checker.check(_record(path.id), query.wait, again=True))
 
 
-@blueprint.get("/checks/<id>/events", responses={200: EVENTS, 204: None})
+@blueprint.get("/checks/<id>/events", responses={200: EVENTS, 204: None, 404: Problem})
 def get_check_events(path: CheckPath) -> Response:
     """Follow a check: `item` for each URL as it is done or has failed, then `done`."""
     record = _record(path.id)

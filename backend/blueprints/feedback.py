@@ -5,21 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flask import Response
-from flask_openapi3 import APIBlueprint
 from werkzeug.exceptions import NotFound
 
-from backend.auth import SECURITY, caller
+from backend.auth import caller
 from backend.limits import charge
+from backend.openapi import calls
 from backend.problems import Problem
 from backend.schemas.feedback import FeedbackBody, FeedbackReply
 from backend.services import services
 from models.feedback import Feedback, feedback_id
 from models.verdict import Verdict
 
-blueprint = APIBlueprint("feedback", __name__, url_prefix="/v1", abp_security=SECURITY)
+blueprint = calls("feedback", "What people know better; it changes no verdict.")
 
 
-@blueprint.post("/feedback", responses={201: FeedbackReply, 200: FeedbackReply, 404: Problem})
+@blueprint.post(
+    "/feedback", responses={201: FeedbackReply, 200: FeedbackReply, 404: Problem, 429: Problem}
+)
 def create_feedback(body: FeedbackBody) -> Response:
     """Say what an image is; 200 instead of 201 if you said something of it before.
 

@@ -6,23 +6,24 @@ import hashlib
 from datetime import UTC, datetime
 
 from flask import Response, request
-from flask_openapi3 import APIBlueprint
 
-from backend.auth import ANYONE, SECURITY, caller
+from backend.auth import ANYONE, caller
 from backend.blueprints.checks import reply
 from backend.limits import charge, price_of_lookup
+from backend.openapi import calls
+from backend.problems import Problem
 from backend.schemas.checks import CheckReply
 from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixPath, PrefixReply
 from backend.services import services
 from workers.store import Match
 
-blueprint = APIBlueprint("lookups", __name__, url_prefix="/v1", abp_security=SECURITY)
+blueprint = calls("lookups", "What is known already; nothing is fetched.")
 
 FRESH_FOR = 300
 """Seconds for which an answer to a prefix may be kept and given to others (RFC 9111)."""
 
 
-@blueprint.post("/lookups", responses={200: CheckReply})
+@blueprint.post("/lookups", responses={200: CheckReply, 429: Problem})
 def create_lookup(body: LookupBody) -> Response:
     """Tell what is known of some URLs or files; one that is not known has the status `unknown`.
 
@@ -33,7 +34,7 @@ def create_lookup(body: LookupBody) -> Response:
     return reply(None, checker.lookup(body.urls) + checker.lookup_bytes(body.sha256))
 
 
-@blueprint.get("/lookups/<prefix>", responses={200: PrefixReply})
+@blueprint.get("/lookups/<prefix>", responses={200: PrefixReply, 304: None, 429: Problem})
 def get_lookup(path: PrefixPath) -> Response:
     """Tell every known verdict on a URL whose hash begins so, without learning which was meant."""
     charge(price_of_lookup(1), at_once=True)

@@ -7,17 +7,18 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
+import structlog
 from flask import Response, request
-from flask_openapi3 import APIBlueprint
 from redis import RedisError
 from werkzeug.exceptions import NotAcceptable, NotFound, ServiceUnavailable
 
 from backend import scanning
-from backend.auth import SECURITY, caller
+from backend.auth import caller
 from backend.events import EVENTS, event_stream, last_event_id
 from backend.formats import CSV_TYPE, JSON_LINES_TYPE, Csv, Format, JsonLines
 from backend.intake import LARGEST_BODY, Body, read_items, receive
 from backend.limits import charge
+from backend.openapi import calls
 from backend.problems import RETRY_AFTER, InvalidRequestError, Problem, problem
 from backend.schemas.scans import (
     REQUEST_BODY,
@@ -31,7 +32,9 @@ from backend.schemas.scans import (
 from backend.services import services
 from workers.scans import Request, ScanItem, ScanLostError, ScanSummary
 
-blueprint = APIBlueprint("scans", __name__, url_prefix="/v1", abp_security=SECURITY)
+log = structlog.get_logger()
+
+blueprint = calls("scans", "Many images under one id, judged after everyone who waits.")
 
 ASK_AGAIN_AFTER = 2
 """Seconds after which it is worth asking again how far a scan is."""
@@ -67,6 +70,7 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
                     "Assay is too slow just now.", retry_after=RETRY_AFTER
                 ) from error
             raise
+    log.info("scan_created", scan_id=scan_id, items=summary.total)
     with suppress(RedisError):  # the scan is made; workers see to it by themselves, only later
         services().turns.top_up()
     return _begun(summary)
@@ -102,13 +106,13 @@ def _again(earlier: Request, body: Body) -> Response:
     return answer
 
 
-@blueprint.get("/scans/<id>", responses={200: ScanReply})
+@blueprint.get("/scans/<id>", responses={200: ScanReply, 404: Problem})
 def get_scan(path: ScanPath) -> Response:
     """Tell how far a scan is."""
     return _reply(_scan(path.id), 200)
 
 
-@blueprint.delete("/scans/<id>", responses={200: ScanReply})
+@blueprint.delete("/scans/<id>", responses={200: ScanReply, 404: Problem})
 def cancel_scan(path: ScanPath) -> Response:
     """Cancel what of a scan has not begun; what is under way is finished."""
     _scan(path.id)
@@ -118,7 +122,7 @@ def cancel_scan(path: ScanPath) -> Response:
     return _reply(summary, 200)
 
 
-@blueprint.get("/scans/<id>/results", responses={200: RESULTS, 406: Problem})
+@blueprint.get("/scans/<id>/results", responses={200: RESULTS, 404: Problem, 406: Problem})
 def get_results(path: ScanPath, query: ResultsQuery) -> Response:
     """Download a scan's results, one a line; those that are there while it runs, too."""
     _scan(path.id)
@@ -133,7 +137,7 @@ def get_results(path: ScanPath, query: ResultsQuery) -> Response:
     return answer
 
 
-@blueprint.get("/scans/<id>/events", responses={200: EVENTS, 204: None})
+@blueprint.get("/scans/<id>/events", responses={200: EVENTS, 204: None, 404: Problem})
 def get_scan_events(path: ScanPath) -> Response:
     """Follow a scan: `result` for each item that ends, `progress` with the counts, then `done`."""
     _scan(path.id)

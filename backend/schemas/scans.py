@@ -204,7 +204,9 @@ _LIST = {"type": "string"}
 REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "application/json": {"schema": ScanBody.model_json_schema()},
+        "application/json": {
+            "schema": ScanBody.model_json_schema(ref_template="#/components/schemas/{model}")
+        },
         "application/jsonl": {
             "schema": _LIST,
             "example": '{"url": "https://example.com/photo.jpg", "custom_id": "article-7"}\n',

@@ -10,6 +10,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import psutil
@@ -82,7 +83,7 @@ def field(name: str, text: bytes, file: bool = False) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [(b"checks", BODY), (b"lookups", BODY), (b"images", FORM)]
+    ("path", "kind"), [(b"checks", BODY), (b"lookups", BODY), (b"scans", BODY), (b"images", FORM)]
 )
 def test_a_body_of_100_mib_is_refused_by_its_announcement(
     wire: Wire, path: bytes, kind: bytes
@@ -94,7 +95,7 @@ def test_a_body_of_100_mib_is_refused_by_its_announcement(
     assert json.loads(body)["status"] == 413
 
 
-@pytest.mark.parametrize(("path", "kind"), [(b"checks", BODY), (b"images", FORM)])
+@pytest.mark.parametrize(("path", "kind"), [(b"checks", BODY), (b"scans", BODY), (b"images", FORM)])
 def test_a_body_of_100_mib_in_chunks_is_not_kept(
     wire: Wire, stack: Stack, path: bytes, kind: bytes
 ) -> None:
@@ -201,6 +202,31 @@ def test_what_is_no_proper_request_is_refused(
     status, answer = wire.ask(head, body)
     assert status in statuses
     assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        pytest.param(b"json", b'{"urls": ' + b"[" * 200_000, id="deep nesting in JSON"),
+        pytest.param(b"json", b'{"urls": ["' + b"a" * 20 * MIB + b'"]}', id="a text of 20 MiB"),
+        pytest.param(b"json", b'{"urls": [' + b"9" * 5_000 + b"]}", id="5,000 digits"),
+        pytest.param(b"jsonl", b'{"url": ' + b"[" * 8_000, id="deep nesting in JSON Lines"),
+        pytest.param(b"jsonl", b'{"url": "' + b"a" * MIB + b'"}', id="a line of 1 MiB"),
+        pytest.param(b"jsonl", b"\n" * 20 * MIB, id="20 MiB of empty lines"),
+        pytest.param(b"csv", b'url\n"' + b"a\n" * MIB, id="a quotation that never ends"),
+        pytest.param(b"csv", b"url" + b",a" * 100_000, id="100,000 columns"),
+        pytest.param(b"text", b"ftp://a/\n" * 50_001, id="50,001 lines"),
+        pytest.param(b"text", b"a" * 20 * MIB, id="a line of 20 MiB"),
+        pytest.param(b"text", b"http://a/\xff", id="no UTF-8"),
+    ],
+)
+def test_a_scan_of_what_is_no_list_is_refused(wire: Wire, kind: bytes, body: bytes) -> None:
+    names = {b"json": b"application/json", b"jsonl": b"application/jsonl", b"csv": b"text/csv"}
+    head = b"POST /v1/scans HTTP/1.1\r\n" + CLOSE
+    head += b"Content-Type: " + names.get(kind, b"text/plain") + b"\r\n" + length(body)
+    status, answer = wire.ask(head, body)
+    assert status == 422
+    assert json.loads(answer)["errors"]
 
 
 @pytest.mark.parametrize(
@@ -318,6 +344,23 @@ def test_clients_that_disconnect_cost_nothing(wire: Wire, stack: Stack, sent: by
     started = time.monotonic()
     assert requests.get(f"{stack.url}/readyz", timeout=60).status_code == 200
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"GET /healthz HTTP/1.1\r\nA", id="in the headers"),
+        pytest.param(
+            b"POST /v1/checks HTTP/1.1\r\n" + BODY + b"Content-Length: 999\r\n\r\n{",
+            id="in the body",
+        ),
+    ],
+)
+def test_clients_that_stop_halfway_keep_nobody_out(wire: Wire, stack: Stack, sent: bytes) -> None:
+    with ExitStack() as peers:
+        for _ in range(200):
+            peers.enter_context(wire.connect()).sendall(sent)
+        assert requests.get(f"{stack.url}/readyz", timeout=60).status_code == 200
 
 
 def test_what_was_asked_for_is_done_though_who_asked_has_gone(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import requests
@@ -14,7 +18,7 @@ import requests
 from tests.faults.cluster import Cluster
 from tests.faults.site import sha256_of
 
-PATIENCE = 240.0
+PATIENCE = 900.0
 """Seconds for a drive; a URL that has no end then is lost."""
 
 Item = dict[str, Any]
@@ -30,6 +34,7 @@ class Drive:
         faulty: answers that no client may see: a 5xx but 503 with Retry-After.
         refused: when no connection could be made.
         broken: when a connection broke before the answer was whole.
+        counted: how many URLs of a scan have an end by now.
         seconds: how long it took.
     """
 
@@ -40,12 +45,14 @@ class Drive:
     refused: list[float] = field(default_factory=list)
     broken: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    counted: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def ended(self) -> int:
         """How many URLs have an end by now."""
-        return sum(item["status"] in ("done", "failed") for item in list(self.items.values()))
+        items = list(self.items.values())
+        return max(self.counted, sum(item["status"] in ("done", "failed") for item in items))
 
     @property
     def verdicts(self) -> int:
@@ -113,8 +120,7 @@ def through_checks(
     """
     drive = Drive(list(urls))
     batches = [drive.urls[n::clients] for n in range(clients)]
-    begun = time.monotonic()
-    until = begun + patience
+    until = time.monotonic() + patience
 
     def follow(batch: list[str]) -> None:
         with requests.Session() as session:
@@ -139,8 +145,54 @@ def through_checks(
                 place = answer.headers["Location"]
                 time.sleep(int(answer.headers["Retry-After"]))
 
-    # Daemons, so that a test that fails need not wait for them.
-    threads = [threading.Thread(target=follow, args=[each], daemon=True) for each in batches]
+    return drive, _in_threads(drive, [partial(follow, batch) for batch in batches])
+
+
+def through_a_scan(
+    server: str, urls: Sequence[str], *, patience: float = PATIENCE
+) -> tuple[Drive, Callable[[], Drive]]:
+    """Have the URLs judged by one scan; its results are read when it has ended.
+
+    Returns:
+        What is known by now, and what to call to wait for the end.
+    """
+    drive = Drive(list(urls))
+    until = time.monotonic() + patience
+    # The same request may be sent again when its answer was lost.
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+
+    def follow() -> None:
+        with requests.Session() as session:
+            body = {"urls": drive.urls}
+            scans = f"{server}/v1/scans"
+            answer = drive.ask(session, "POST", scans, until, json=body, headers=key)
+            while answer is not None and answer.status_code in (200, 202, 409):
+                if answer.status_code == 409:  # is being dealt with
+                    time.sleep(int(answer.headers["Retry-After"]))
+                    answer = drive.ask(session, "POST", scans, until, json=body, headers=key)
+                    continue
+                scan = answer.json()
+                drive.counted = scan["counts"]["done"] + scan["counts"]["failed"]
+                if scan["status"] != "running":
+                    break
+                time.sleep(min(1, int(answer.headers["Retry-After"])))
+                answer = drive.ask(session, "GET", server + scan["links"]["self"], until)
+            else:
+                drive.faulty.append(answer.text if answer is not None else "it took too long")
+                return
+            answer = drive.ask(session, "GET", server + scan["links"]["results"], until)
+            if answer is not None:
+                lines = [json.loads(line) for line in answer.text.splitlines()]
+                assert [line["index"] for line in lines] == list(range(len(drive.urls)))
+                drive.items = {line["url"]: line for line in lines}
+
+    return drive, _in_threads(drive, [follow])
+
+
+def _in_threads(drive: Drive, clients: Sequence[Callable[[], None]]) -> Callable[[], Drive]:
+    """Start the clients; they are daemons, so that a test that fails need not wait for them."""
+    begun = time.monotonic()
+    threads = [threading.Thread(target=client, daemon=True) for client in clients]
     for thread in threads:
         thread.start()
 
@@ -150,39 +202,32 @@ def through_checks(
         drive.seconds = time.monotonic() - begun
         return drive
 
-    return drive, end
+    return end
 
 
-def verify(cluster: Cluster, drive: Drive, *, twice: int = 0, broken_while_up: bool = False) -> str:
-    """Hold the drive to what is promised in every scenario.
+def verify(cluster: Cluster, drive: Drive, *, again: int = 0) -> None:
+    """Hold the drive to what is promised in every scenario, and print the numbers.
 
     Args:
-        twice: how many images may have been judged more than once, where a promise allows it.
-
-    Returns:
-        The numbers, in a row of a table.
+        again: how many images may have been judged a second time, where no promise forbids it.
     """
-    judged = cluster.judged()
-    repeated = sum(times - 1 for times in judged.values())
-    row = " · ".join(
-        [
-            f"{len(drive.urls):,} URLs",
-            f"{drive.verdicts:,} verdicts",
-            f"errors {dict(drive.errors)}",
-            f"lost {len(drive.lost)}",
-            f"judged again {repeated}",
-            f"statuses {dict(sorted(drive.statuses.items()))}",
-            f"refused {len(drive.refused)}",
-            f"broken {len(drive.broken)}",
-            f"{drive.seconds:.0f} s",
-        ]
+    repeated = sum(times - 1 for times in cluster.judged().values())
+    scenario = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2]
+    print(
+        f"\n{scenario}: {len(drive.urls):,} URLs",
+        f"{drive.verdicts:,} verdicts",
+        f"errors {dict(drive.errors)}",
+        f"{len(drive.lost)} lost",
+        f"{repeated} judged again",
+        f"statuses {dict(sorted(drive.statuses.items()))}",
+        f"{len(drive.refused)} times refused",
+        f"{len(drive.broken)} broken off",
+        f"{drive.seconds:.0f} s",
+        sep=" · ",
     )
-    print(row)
     assert drive.lost == []
     assert drive.mistaken == []
     assert drive.faulty == []
-    assert repeated <= twice, row
+    assert repeated <= again
     assert [at for at in drive.refused if not cluster.api_was_down(at)] == []
-    if not broken_while_up:
-        assert [at for at in drive.broken if not cluster.api_was_down(at)] == []
-    return row
+    assert [at for at in drive.broken if not cluster.api_was_down(at)] == []

@@ -11,7 +11,7 @@ from tests.conftest import until
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import URLS
 from tests.faults.disk import small_disk
-from tests.faults.drive import through_checks, verify
+from tests.faults.drive import through_a_scan, verify
 from tests.faults.site import ImageSite, picture
 
 
@@ -34,8 +34,8 @@ def test_a_full_disk_under_valkey_stops_work_and_loses_none(
         small_disk(tmp_path / "data") as disk,
         Cluster(tmp_path, prefix=disk.prefix) as cluster,
     ):
-        drive, end = through_checks(cluster.url, images.urls(URLS))
-        until(lambda: drive.ended >= 300, "some are judged", 120)
+        drive, end = through_a_scan(cluster.url, images.urls(URLS))
+        until(lambda: drive.ended >= 300, "some are judged", 600)
         disk.fill()
         until(lambda: drive.statuses[503] > 0, "clients are told to come later")
         assert_told_to_come_later(upload(cluster, picture(1_000_000)))
@@ -57,7 +57,7 @@ def test_a_full_disk_for_uploads_refuses_uploads_and_nothing_else(
     ):
         disk.fill()
         assert_told_to_come_later(upload(cluster, picture(1_000_000)))
-        _, end = through_checks(cluster.url, images.urls(100))
+        _, end = through_a_scan(cluster.url, images.urls(100))
         verify(cluster, end())
         disk.clear()
         assert upload(cluster, picture(1_000_000)).status_code == 200
@@ -67,7 +67,7 @@ def test_logs_that_cannot_be_written_stop_nothing(tmp_path: Path, images: ImageS
     cluster = Cluster(tmp_path)
     cluster.worker.log = cluster.api.log = Path("/dev/full")
     with cluster:
-        drive, end = through_checks(cluster.url, images.urls(100))
+        drive, end = through_a_scan(cluster.url, images.urls(100))
         assert end().lost == []
         assert drive.faulty == []
         assert upload(cluster, picture(1_000_000)).status_code == 200

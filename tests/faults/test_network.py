@@ -7,7 +7,7 @@ from collections import Counter
 from tests.conftest import until
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import URLS
-from tests.faults.drive import through_checks, verify
+from tests.faults.drive import through_a_scan, verify
 from tests.faults.site import ImageSite
 
 ERRORS = {"timeout", "connect_failure"}
@@ -16,8 +16,8 @@ ERRORS = {"timeout", "connect_failure"}
 def test_half_of_the_hosts_that_vanish_cost_their_own_urls_only(
     cluster: Cluster, images: ImageSite
 ) -> None:
-    drive, end = through_checks(cluster.url, images.urls(URLS))
-    until(lambda: drive.ended >= 300, "some are judged", 120)
+    drive, end = through_a_scan(cluster.url, images.urls(URLS))
+    until(lambda: drive.ended >= 300, "some are judged", 600)
     gone = images.hosts[::2]
     for number, how in enumerate(("silent", "resets", "refuses", "unreachable")):
         images.fall_ill(gone[number::4], how)  # type: ignore[arg-type]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+
+import requests
 
 from tests.conftest import until
 from tests.faults.cluster import Cluster
-from tests.faults.conftest import URLS
-from tests.faults.drive import through_checks, verify
+from tests.faults.conftest import URLS, Through, both_roads
+from tests.faults.drive import through_a_scan, verify
 from tests.faults.site import ImageSite
 
 
-def test_checks_survive_a_valkey_that_is_killed(cluster: Cluster, images: ImageSite) -> None:
-    drive, end = through_checks(cluster.url, images.urls(URLS))
+@both_roads
+def test_a_valkey_killed_three_times_costs_nothing(
+    cluster: Cluster, images: ImageSite, through: Through
+) -> None:
+    drive, end = through(cluster.url, images.urls(URLS))
     for nth in range(1, 4):
-        until(lambda n=nth: drive.ended >= n * 300, "some are judged", 120)  # type: ignore[misc]
+        until(lambda n=nth: drive.ended >= n * 300, "some are judged", 600)  # type: ignore[misc]
         cluster.valkey.kill()
         cluster.start_valkey()
     verify(cluster, end())
@@ -42,7 +48,23 @@ def test_a_valkey_at_its_memory_limit_gives_up_cache_and_no_job(
     with Cluster(tmp_path, valkey=FULL) as cluster:
         before = fill_with_cache(cluster)
         assert before > 0
-        drive, end = through_checks(cluster.url, images.urls(URLS))
+        drive, end = through_a_scan(cluster.url, images.urls(URLS))
         verify(cluster, end())
         assert drive.statuses[503] == 0, "there was room for all that matters"
         assert evicted(cluster) > before
+
+
+def test_a_valkey_with_no_memory_left_at_all_stops_work_and_loses_none(
+    cluster: Cluster, images: ImageSite
+) -> None:
+    cluster.redis.config_set("maxmemory-policy", "volatile-lru")
+    drive, end = through_a_scan(cluster.url, images.urls(URLS))
+    until(lambda: drive.ended >= 300, "some are judged", 600)
+    cluster.redis.config_set("maxmemory", "1mb")
+    refused = requests.post(f"{cluster.url}/v1/scans", json={"urls": images.urls(10)}, timeout=30)
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    time.sleep(15)  # what runs is refused too
+    cluster.redis.config_set("maxmemory", "0")
+    # The cache was given up, so what was judged and not yet recorded is judged again.
+    verify(cluster, end(), again=50)

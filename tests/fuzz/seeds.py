@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def write_seeds(folder: Path) -> None:
     """Write every seed into a folder, each named by its hash."""
     folder.mkdir(parents=True, exist_ok=True)
     for data in seeds():
-        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+        (folder / hashlib.sha256(data).hexdigest()).write_bytes(data)
 
 
 def seeds() -> Iterator[bytes]:
@@ -73,3 +74,7 @@ def seeds() -> Iterator[bytes]:
         encoded(small.convert("1"), "PNG"), png_chunk(b"tEXt", b"Software\0NovelAI")
     )
     yield from (exif.tobytes(), XMP, b"<svg/>", b"\0\0\1\0" + bytes(20))
+
+
+if __name__ == "__main__":
+    write_seeds(Path(sys.argv[1]))

@@ -22,11 +22,11 @@ from settings import Settings
 from tests.conftest import LOOPBACK, hits, until
 from tests.pictures import drawing, encoded, photograph
 from workers import judge as judge_module
-from workers.app import make_celery
+from workers.app import make_celery, prefix
 from workers.fetch.client import Fetcher
 from workers.hosts import MOST_TURNED_AWAY, Hosts
 from workers.judge import Judge
-from workers.lanes import Lanes
+from workers.lanes import Lanes, job_waits
 from workers.orders import begin_items, begin_jobs
 from workers.queue import Job
 from workers.scans import ScanItem, ScanStore
@@ -94,7 +94,7 @@ def make(
     with ExitStack() as at_the_end:
 
         def maker(ensemble: CountingEnsemble) -> Judge:
-            lanes = Lanes(hosts, celery, scans, Turns(redis, celery, store, scans))
+            lanes = Lanes(hosts, celery, store, scans, Turns(redis, celery, store, scans))
             fetcher = Fetcher(LOOPBACK)
             judge = Judge(store, hosts, lanes, fetcher, spool, ensemble)
             at_the_end.callback(fetcher.close)
@@ -143,7 +143,7 @@ def job(address: str, since: float | None = None) -> Job:
 
 def queued(redis: Redis, queue: str) -> int:
     """Count the messages in a queue."""
-    return cast(int, redis.llen(f"assay:celery:{queue}"))
+    return cast(int, redis.llen(f"{prefix(Settings())}{queue}"))
 
 
 def trickle(site: HTTPServer, path: str, end: threading.Event, data: bytes = b"") -> str:
@@ -169,6 +169,13 @@ def test_a_batch_gives_each_address_its_verdict(do: Do, site: HTTPServer) -> Non
     assert [each.verdict and each.verdict.image.sha256 for each in known] == [
         hashlib.sha256(data).hexdigest() for data in files.values()
     ]
+
+
+def test_who_asked_before_the_clock_was_set_back_has_an_answer(do: Do, site: HTTPServer) -> None:
+    site.expect_request("/a.jpg").respond_with_data(encoded(drawing()))
+    asked_at = time.time() + 3600
+    (known,) = do([site.url_for("/a.jpg")], since=asked_at)
+    assert known.at >= asked_at
 
 
 def test_the_same_image_at_two_urls_is_classified_once(
@@ -331,6 +338,22 @@ def test_one_image_is_judged_at_a_time(
     assert (watched.judged, watched.most) == (8, 1)
 
 
+def test_bytes_that_another_worker_judges_keep_no_other_image_waiting(
+    do: Do, store: Store, site: HTTPServer
+) -> None:
+    data = encoded(drawing(1))
+    site.expect_request("/1.jpg").respond_with_data(data)
+    site.expect_request("/2.jpg").respond_with_data(encoded(drawing(2)))
+    first, second = site.url_for("/1.jpg"), site.url_for("/2.jpg")
+    with store.judging(hashlib.sha256(data).hexdigest()):  # and seems to take for ever
+        task = threading.Thread(target=do.jobs, args=[[job(first), job(second)]])
+        task.start()
+        until(lambda: store.lookup([second])[0] is not None, "the other is judged")
+        assert store.lookup([first]) == [None]
+    task.join()
+    assert store.lookup([first])[0] is not None
+
+
 def test_a_process_that_ends_waits_for_its_threads(do: Do, store: Store, site: HTTPServer) -> None:
     end = threading.Event()
     slow = trickle(site, "/slow.jpg", end, encoded(drawing(1)))
@@ -363,6 +386,19 @@ def test_a_job_that_finds_its_host_full_waits_in_its_lane_and_is_called(
     end.set()
     until(lambda: queued(redis, "interactive") > 0, "who left has called it")
     do([url])
+
+
+def test_a_job_of_another_model_version_that_is_called_is_left_to_be_asked_for_again(
+    redis: Redis, store: Store, hosts: Hosts, scans: ScanStore, celery: Celery
+) -> None:
+    url, other = "http://example.com/a.jpg", store.of("other")
+    other.claim([url])
+    hosts.wait("example.com", job_waits(job(url), "other"))
+    lanes = Lanes(hosts, celery, store, scans, Turns(redis, celery, store, scans))
+    lanes.call("example.com")
+    assert hosts.next("example.com") == []
+    assert queued(redis, "interactive") == 0
+    assert other.claim([url]) == [url]
 
 
 def test_an_item_of_a_scan_that_finds_its_host_full_waits_in_its_lane_and_is_called(

@@ -14,7 +14,7 @@ from workers.store import Store, upload_address
 
 HASH = address_hash(ADDRESS)
 PREFIX = HASH[:SHORTEST_PREFIX]
-INDEX = f"assay:prefix:{PREFIX}"
+INDEX = f"assay:prefix:test-1:{PREFIX}"
 
 
 def hashes(store: Store, prefix: str = PREFIX) -> list[str]:
@@ -75,14 +75,14 @@ def test_a_url_that_fails_now_is_taken_out(store: Store, redis: Redis) -> None:
 
 def test_the_index_is_forgotten_with_what_it_leads_to(store: Store, redis: Redis) -> None:
     remember(store)
-    assert redis.ttl(INDEX) == pytest.approx(redis.ttl(f"assay:address:{HASH}"), abs=2)
+    assert redis.ttl(INDEX) == pytest.approx(redis.ttl(f"assay:address:test-1:{HASH}"), abs=2)
 
 
 def test_what_has_expired_leaves_the_index_when_it_is_next_written(
     store: Store, redis: Redis
 ) -> None:
     first, second = neighbours(2)
-    index = f"assay:prefix:{address_hash(first)[:5]}"
+    index = f"assay:prefix:test-1:{address_hash(first)[:5]}"
     remember(store, first)
     redis.zadd(index, {bytes.fromhex(address_hash(first)): time.time() - 1})
     assert hashes(store, address_hash(first)) == []
@@ -92,7 +92,7 @@ def test_what_has_expired_leaves_the_index_when_it_is_next_written(
 
 def test_what_was_evicted_leaves_the_index_when_it_is_next_read(store: Store, redis: Redis) -> None:
     remember(store)
-    redis.delete(f"assay:address:{HASH}")
+    redis.delete(f"assay:address:test-1:{HASH}")
     assert hashes(store) == []
     assert not redis.exists(INDEX)
 
@@ -101,7 +101,7 @@ def test_what_is_found_anew_while_it_is_pruned_stays(
     store: Store, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(store)
-    redis.delete(f"assay:address:{HASH}")
+    redis.delete(f"assay:address:test-1:{HASH}")
     prune = store._prune
 
     def found_meanwhile(**call: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -158,23 +157,14 @@ def test_a_scan_takes_an_address_only_if_nobody_works_on_it_or_waits_for_it(stor
 
 
 def test_only_one_judges_the_same_bytes_at_a_time(store: Store) -> None:
-    inside = 0
-    most = 0
-
-    def judge() -> None:
-        nonlocal inside, most
-        with store.judging(SHA):
-            inside += 1
-            most = max(most, inside)
-            time.sleep(0.02)
-            inside -= 1
-
-    threads = [threading.Thread(target=judge) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == 1
+    with store.judging(SHA) as attempt:
+        assert attempt == 1
+        with store.judging(SHA) as other:
+            assert other is None, "nobody is kept waiting"
+        with store.judging("cd" * 32) as other:
+            assert other == 1
+    with store.judging(SHA) as attempt:
+        assert attempt == 1
 
 
 def test_attempts_that_never_ended_are_counted_and_typed_errors_are_an_end(store: Store) -> None:
@@ -205,8 +195,8 @@ def test_who_listens_hears_of_an_address_that_becomes_known(store: Store, how: s
 
 
 def test_workers_are_alive_until_they_leave_or_fall_silent(store: Store, redis: Redis) -> None:
-    a = WorkerRecord(name="a", queues=("interactive", "bulk"), processes=2)
-    b = WorkerRecord(name="b", queues=("interactive",), processes=1)
+    a = WorkerRecord(name="a", queues=("interactive", "bulk"), processes=2, model_version="v")
+    b = WorkerRecord(name="b", queues=("interactive",), processes=1, model_version="v")
     store.worker_lives(a)
     store.worker_lives(b)
     assert store.live_workers() == [a, b]

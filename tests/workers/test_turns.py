@@ -12,12 +12,14 @@ from celery import Celery
 from redis import Redis
 
 from settings import Settings
-from workers.app import make_celery
+from workers.app import make_celery, prefix
 from workers.scans import ScanItem, ScanStore
 from workers.store import Store, WorkerRecord
 from workers.turns import TURN_ITEMS, TURN_TTL, TURNS_PER_PROCESS, Turns
 
 SCAN = "a" * 32
+QUEUE = f"{prefix(Settings())}bulk"
+TURNS = "assay:turns:test-1"
 
 
 @pytest.fixture
@@ -32,8 +34,12 @@ def celery(valkey_url: str) -> Celery:
 
 @pytest.fixture
 def turns(redis: Redis, celery: Celery, store: Store, scans: ScanStore) -> Turns:
-    store.worker_lives(WorkerRecord(name="a", queues=("interactive", "bulk"), processes=3))
-    store.worker_lives(WorkerRecord(name="b", queues=("interactive",), processes=7))
+    store.worker_lives(
+        WorkerRecord(name="a", queues=("interactive", "bulk"), processes=3, model_version="v")
+    )
+    store.worker_lives(
+        WorkerRecord(name="b", queues=("interactive",), processes=7, model_version="v")
+    )
     return Turns(redis, celery, store, scans)
 
 
@@ -45,14 +51,14 @@ def work(scans: ScanStore, count: int) -> None:
 def sent(redis: Redis) -> list[str]:
     """Return the ids in the messages that are queued, the oldest first."""
     messages: list[dict[str, Any]] = [
-        json.loads(raw) for raw in cast(list[bytes], redis.lrange("assay:celery:bulk", 0, -1))
+        json.loads(raw) for raw in cast(list[bytes], redis.lrange(QUEUE, 0, -1))
     ]
     return [json.loads(b64decode(message["body"]))[0][0] for message in reversed(messages)]
 
 
 def pass_time(redis: Redis, seconds: float) -> None:
-    for turn_id, deadline in redis.zrange("assay:turns", 0, -1, withscores=True):
-        redis.zadd("assay:turns", {turn_id: float(deadline) - seconds})
+    for turn_id, deadline in redis.zrange(TURNS, 0, -1, withscores=True):
+        redis.zadd(TURNS, {turn_id: float(deadline) - seconds})
 
 
 @pytest.mark.parametrize(
@@ -117,7 +123,7 @@ def test_more_turns_than_are_wanted_become_fewer(
     scans.take(2 * TURN_ITEMS)
     for turn_id in sent(redis):
         turns.end(turn_id, productive=True)
-    assert redis.zcard("assay:turns") == 1
+    assert redis.zcard(TURNS) == 1
 
 
 def test_a_turn_whose_message_was_lost_is_replaced(
@@ -126,7 +132,7 @@ def test_a_turn_whose_message_was_lost_is_replaced(
     work(scans, 1)
     turns.top_up()
     (lost,) = sent(redis)
-    redis.delete("assay:celery:bulk")
+    redis.delete(QUEUE)
     turns.top_up()
     assert sent(redis) == [], "it may only be slow"
     pass_time(redis, TURN_TTL + 1)
@@ -155,6 +161,6 @@ def test_a_broker_that_is_away_costs_nothing_but_time(
     started = time.monotonic()
     Turns(redis, gone, store, scans).top_up()
     assert time.monotonic() - started < 20
-    assert redis.zcard("assay:turns") == 0
+    assert redis.zcard(TURNS) == 0
     turns.top_up()
     assert len(sent(redis)) == 1

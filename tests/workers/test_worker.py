@@ -7,8 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,8 @@ from tests.conftest import hits, settings_at, until
 from tests.pictures import drawing, encoded
 from workers.app import make_celery
 from workers.queue import Queue, enqueue
+from workers.scans import ScanItem, ScanStore, ScanSummary
+from workers.scans.keys import LEASE, scan_key
 from workers.store import Store
 
 
@@ -130,6 +133,106 @@ def test_the_job_of_a_process_that_was_killed_is_done_by_the_next(
         os.kill(child.pid, signal.SIGKILL)
     until(lambda: judged(store, url), "another process did the job")
     assert hits(site, "/slow.jpg") == 2
+
+
+# Scans
+
+SCAN = "a" * 32
+
+
+@pytest.fixture
+def scans(settings: Settings) -> ScanStore:
+    return ScanStore.open(settings)
+
+
+def summary(scans: ScanStore, scan_id: str = SCAN) -> ScanSummary:
+    found = scans.summary(scan_id)
+    assert found is not None
+    return found
+
+
+def scan(scans: ScanStore, urls: list[str], scan_id: str = SCAN) -> None:
+    scans.create(scan_id, owner="", force=False, items=[ScanItem(url) for url in urls])
+
+
+def ended(scans: ScanStore, scan_id: str = SCAN) -> Callable[[], bool]:
+    return lambda: summary(scans, scan_id).finished_at is not None
+
+
+def test_a_scan_is_carried_out_by_itself(
+    worker: psutil.Process, scans: ScanStore, site: HTTPServer
+) -> None:
+    assert worker.is_running()
+    urls = [slow(site, f"/{n}.jpg", n, delay=0) for n in range(40)]
+    urls[7] = site.url_for("/missing.jpg")
+    urls[8:10] = [urls[3]] * 2
+    scan(scans, urls)
+    until(ended(scans), "every item has its result")
+    assert (summary(scans).done, summary(scans).failed) == (39, 1)
+    assert [each.item.url for each in scans.results(SCAN, count=100)] == urls
+    assert sum(summary(scans).labels.values()) == 39
+    assert hits(site, "/3.jpg") == 1, "one fetch serves all duplicates"
+
+
+def test_slow_servers_keep_no_other_image_of_a_scan_waiting(
+    worker: psutil.Process, scans: ScanStore, site: HTTPServer, free_port: int
+) -> None:
+    assert worker.is_running()
+    end = threading.Event()
+
+    def trickle(_: Request) -> Response:
+        end.wait(120)
+        return Response(encoded(drawing(1)))
+
+    site.expect_request(re.compile("/slow/.*")).respond_with_handler(trickle)
+    others = [slow(site, f"/{n}.jpg", n, delay=0) for n in range(40)]
+    stuck = [site.url_for(f"/slow/{n}.jpg") for n in range(60)]
+    dead = [f"http://127.0.0.1:{free_port}/{n}.jpg" for n in range(60)]
+    here = [url.replace("127.0.0.1", "127.0.0.2") for url in others]
+    with HTTPServer(host="127.0.0.2", port=site.port, threaded=True) as other_host:
+        for n in range(40):
+            slow(other_host, f"/{n}.jpg", n, delay=0)
+        scan(scans, [*stuck, *dead, *here])
+        until(
+            lambda: all(
+                each.item.status == "done" for each in scans.results(SCAN, start=120, count=40)
+            ),
+            "the fast host's images are judged",
+        )
+        assert summary(scans).pending >= 1, "while the slow host keeps its own waiting"
+        end.set()
+        until(ended(scans), "the slow ones end too", 120)
+    assert summary(scans).failed >= 60
+
+
+def test_a_scan_goes_on_after_its_worker_and_all_messages_are_gone(
+    worker: psutil.Process, scans: ScanStore, site: HTTPServer, redis: Redis
+) -> None:
+    urls = [slow(site, f"/{n}.jpg", n, delay=0.3) for n in range(30)]
+    scan(scans, urls)
+    until(lambda: summary(scans).done > 3, "it is under way")
+    for child in worker.children():
+        os.kill(child.pid, signal.SIGKILL)
+    redis.delete(*redis.keys("assay:celery:*"))
+    # As if a while had passed:
+    redis.delete(*redis.keys("assay:flight:*"), *redis.keys("assay:judging:*"))
+    (turns,) = redis.keys("assay:turns:*")
+    for key in (scan_key(SCAN, ":todo"), turns):
+        for member, score in redis.zrange(key, 0, -1, withscores=True):
+            redis.zadd(key, {member: float(score) - (LEASE if float(score) > 1e9 else 0)}, xx=True)
+    until(ended(scans), "every item has its result", 120)
+    assert summary(scans).done == 30
+
+
+def test_a_worker_told_to_stop_finishes_what_its_threads_fetch(
+    worker: psutil.Process, scans: ScanStore, site: HTTPServer
+) -> None:
+    scan(scans, [slow(site, "/slow.jpg", 1, delay=4.5)])
+    until(lambda: _asked(site, worker), "the fetch began")
+    time.sleep(2.5)  # longer than a task waits for a slow server
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(60)
+    assert summary(scans).done == 1
 
 
 def test_who_waits_goes_before_bulk_work(

@@ -307,6 +307,10 @@ class ScanStore:
         """Return how many items are free to be taken now."""
         return sum(self._ready().values())
 
+    def running(self) -> int:
+        """Return how many scans are not done."""
+        return int(self._redis.zcard(RUNNING))
+
     def _ready(self) -> dict[str, int]:
         """Return the free items of each running scan, the scan first that waits the longest."""
         now = time.time()

@@ -1,0 +1,280 @@
+"""Operations: whether it is ready, what it counts, and what a full or careless Redis does."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families as prometheus
+from pytest_httpserver import HTTPServer
+from redis import Redis
+
+from backend import drain, operations
+from backend.app import create_app
+from backend.stack import Stack, free_port
+from models.manifest import load_manifest
+from tests.conftest import settings_at, until
+from tests.pictures import drawing, encoded
+from workers.app import make_celery
+from workers.connect import eviction_warning
+from workers.queue import enqueue
+from workers.store import Store, WorkerRecord
+
+DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana.json"
+DOCUMENTATION = DASHBOARD.with_name("operations.md")
+NAMES = re.compile(r"\bassay_[a-z_]+")
+VERSION = load_manifest().version
+
+
+@pytest.fixture
+def client(valkey_url: str, redis: Redis, tmp_path: Path) -> FlaskClient:
+    assert redis.dbsize() == 0
+    return create_app(settings_at(tmp_path, redis_url=valkey_url)).test_client()
+
+
+def lives(redis: Redis, **more: object) -> None:
+    store = Store(redis, model_version=VERSION, verdict_ttl=60, failure_ttl=60)
+    record = {
+        "name": "a",
+        "queues": ("interactive",),
+        "processes": 2,
+        "model_version": VERSION,
+    }
+    store.worker_lives(WorkerRecord.model_validate(record | more))
+
+
+def readiness(client: FlaskClient) -> tuple[int, dict[str, object]]:
+    answer = client.get("/readyz")
+    return answer.status_code, dict(json.loads(answer.data))
+
+
+# Ready
+
+
+def test_it_is_ready_when_a_worker_serves_people(client: FlaskClient, redis: Redis) -> None:
+    lives(redis)
+    status, found = readiness(client)
+    assert status == 200
+    assert found == {"status": "ready", "model_version": VERSION, "workers": 1, "missing": []}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"queues": ("bulk",)}, {"model_version": "of another time"}],
+    ids=["bulk only", "other weights"],
+)
+def test_a_worker_that_would_not_answer_people_does_not_make_it_ready(
+    client: FlaskClient, redis: Redis, record: dict[str, object]
+) -> None:
+    lives(redis, **record)
+    status, found = readiness(client)
+    assert status == 503
+    assert found["missing"] == ["worker"]
+    assert found["workers"] == 1
+
+
+def test_without_redis_it_says_what_is_missing_and_still_lives(tmp_path: Path) -> None:
+    nowhere = f"redis://127.0.0.1:{free_port('127.0.0.1')}/0"
+    client = create_app(settings_at(tmp_path, redis_url=nowhere)).test_client()
+    assert readiness(client)[1]["missing"] == ["store", "broker", "worker"]
+    assert client.get("/healthz").status_code == 200
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    samples = {(s.name, *s.labels.values()): s.value for s in samples_of(answer.text)}
+    assert samples["assay_up", "store"] == 0
+    assert samples["assay_up", "broker"] == 0
+
+
+def test_a_broker_that_is_away_is_missing(valkey_url: str, redis: Redis, tmp_path: Path) -> None:
+    lives(redis)
+    nowhere = f"redis://127.0.0.1:{free_port('127.0.0.1')}/0"
+    settings = settings_at(tmp_path, redis_url=valkey_url, broker_url=nowhere)
+    assert readiness(create_app(settings).test_client())[1]["missing"] == ["broker"]
+
+
+def test_weights_that_are_not_whole_are_missing(
+    client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives(redis)
+    monkeypatch.setattr("models.integrity.digest", lambda *_: "0" * 64)  # a failing disk
+    assert readiness(client)[1]["missing"] == ["weights"]
+
+
+def test_a_server_that_ends_is_not_ready(
+    client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives(redis)
+    monkeypatch.setattr(operations, "draining", lambda: True)
+    assert readiness(client) == (
+        503,
+        {"status": "draining", "model_version": VERSION, "workers": 1, "missing": []},
+    )
+    assert not drain.draining()
+
+
+# Metrics
+
+
+def samples_of(text: str):
+    return [sample for family in prometheus(text) for sample in family.samples]
+
+
+def test_the_figures_of_a_running_service(stack: Stack, site: HTTPServer) -> None:
+    site.expect_request("/a.png").respond_with_data(encoded(drawing(77), "PNG"))
+    urls = [site.url_for("/a.png"), site.url_for("/none.png")]
+    before = scrape(stack)
+    for _ in range(2):
+        requests.post(f"{stack.url}/v1/checks", json={"urls": urls, "wait": 20}, timeout=60)
+    requests.get(f"{stack.url}/no/such/page", timeout=10)
+
+    def rose(name: str, **labels: str) -> float:
+        key = (name, *sorted(labels.items()))
+        return scrape(stack).get(key, 0) - before.get(key, 0)
+
+    until(lambda: rose("assay_fetch_seconds_count", outcome="ok") == 1, "the worker's figures")
+    until(lambda: rose("assay_cache_requests_total", call="check", result="hit") == 2, "the API's")
+    assert rose("assay_cache_requests_total", call="check", result="miss") == 2
+    assert rose("assay_fetch_seconds_count", outcome="http_status") == 1
+    assert rose("assay_failures_total", code="http_status") == 1
+    assert rose("assay_member_seconds_count", member="clip") == 1
+    assert rose("assay_judge_seconds_count") == 1
+    assert (
+        sum(rose("assay_verdicts_total", label=each) for each in ("ai", "uncertain", "real")) == 1
+    )
+    assert rose("assay_queue_wait_seconds_count", queue="interactive") >= 1
+    assert rose("assay_batch_size_sum", queue="interactive") == 2
+    assert rose("assay_http_requests_total", method="POST", route="/v1/checks", status="200") == 2
+    assert rose("assay_http_requests_total", method="GET", route="none", status="404") == 1
+    now = scrape(stack)
+    labels = ("model_version", VERSION)
+    processes = stack.settings.worker_processes
+    assert now["assay_worker_processes", labels, ("queue", "bulk")] == processes
+    assert now["assay_worker_processes", labels, ("queue", "interactive")] == processes + 1
+    assert now["assay_queue_depth", ("queue", "interactive")] == 0
+    assert now["assay_store_memory_limit_bytes",] == 2**30
+
+
+def scrape(stack: Stack) -> dict[tuple[object, ...], float]:
+    text = requests.get(f"{stack.url}/metrics", timeout=30).text
+    return {(s.name, *sorted(s.labels.items())): s.value for s in samples_of(text)}
+
+
+def test_tasks_that_nobody_takes_are_seen_in_depth_and_age(
+    client: FlaskClient, valkey_url: str, tmp_path: Path
+) -> None:
+    celery = make_celery(settings_at(tmp_path, redis_url=valkey_url))
+    for n in range(3):
+        job = {"address": f"https://e.com/{n}", "since": 0, "referer": None, "queue": "bulk"}
+        enqueue(celery, [job], "bulk")  # type: ignore[list-item]
+    time.sleep(0.3)
+    samples = {
+        (s.name, *s.labels.values()): s.value for s in samples_of(client.get("/metrics").text)
+    }
+    assert samples["assay_queue_depth", "bulk"] == 3
+    assert samples["assay_queue_oldest_seconds", "bulk"] >= 0.3
+    assert samples["assay_queue_depth", "interactive"] == 0
+
+
+def test_open_metrics_is_written_for_who_asks(client: FlaskClient) -> None:
+    answer = client.get(
+        "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}
+    )
+    assert answer.content_type.startswith("application/openmetrics-text")
+    assert "assay_build" in {family.name for family in open_metrics(answer.text)}
+    assert client.get("/metrics").content_type.startswith("text/plain")
+
+
+def test_strangers_cannot_make_labels(client: FlaskClient, redis: Redis) -> None:
+    for answer in (
+        client.get("/v1/checks/../../etc/passwd"),
+        client.open("/healthz", method="PROPFIND"),
+        client.get("/healthz", headers={"Host": "evil.example"}),
+    ):
+        answer.close()  # as a server does when it has sent it
+    until(lambda: redis.hlen("assay:metrics") > 0, "they are counted")
+    series = b" ".join(redis.hkeys("assay:metrics"))
+    for theirs in (b"passwd", b"PROPFIND", b"evil"):
+        assert theirs not in series
+
+
+# The dashboard
+
+
+def exported(client: FlaskClient) -> set[str]:
+    """Every name under which a series is exported, as Prometheus will know it."""
+    names = set()
+    for family in prometheus(client.get("/metrics").text):
+        names |= {
+            "counter": {f"{family.name}_total"},
+            "histogram": {f"{family.name}_{part}" for part in ("bucket", "sum", "count")},
+        }.get(family.type, {family.name})
+    return names
+
+
+def test_the_dashboard_and_the_documentation_name_only_what_is_exported(
+    client: FlaskClient,
+) -> None:
+    series = exported(client)
+    whole = {re.sub(r"_(bucket|sum|count)$", "", name) for name in series}
+    assert NAMES.findall(DASHBOARD.read_text())
+    assert set(NAMES.findall(DASHBOARD.read_text())) <= series
+    assert set(NAMES.findall(DOCUMENTATION.read_text())) == whole
+
+
+def test_the_dashboard_is_one_that_grafana_can_import() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert dashboard["schemaVersion"] >= 36
+    assert [each["type"] for each in dashboard["templating"]["list"]] == ["datasource"]
+    panels = [each for each in dashboard["panels"] if each["type"] != "row"]
+    assert len({each["id"] for each in dashboard["panels"]}) == len(dashboard["panels"])
+    places = [tuple(each["gridPos"][side] for side in "xywh") for each in panels]
+    for number, (x, y, w, h) in enumerate(places):
+        assert x + w <= 24
+        for x2, y2, w2, h2 in places[:number]:
+            apart = x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
+            assert apart, "no panel lies on another"
+    for panel in panels:
+        assert panel["title"]
+        assert panel["datasource"]["uid"] == "${datasource}"
+        for target in panel["targets"]:
+            assert target["expr"].count("(") == target["expr"].count(")")
+
+
+# A Redis that is full, or careless
+
+
+def test_a_full_redis_is_a_503_that_says_when_to_come_again(
+    client: FlaskClient, redis: Redis
+) -> None:
+    redis.config_set("maxmemory", "1")
+    try:
+        answer = client.post("/v1/checks", json={"urls": ["https://example.com/a.jpg"]})
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "full" in json.loads(answer.data)["detail"]
+        known = client.post("/v1/lookups", json={"urls": ["https://example.com/a.jpg"]})
+        assert known.status_code == 200
+    finally:
+        redis.config_set("maxmemory", "0")
+
+
+def test_the_embedded_valkey_gives_up_cache_before_anything_else(stack: Stack) -> None:
+    with Redis.from_url(str(stack.settings.redis_url)) as redis:
+        memory = redis.info("memory")
+        assert memory["maxmemory_policy"] == "volatile-lru"
+        assert memory["maxmemory"] == 2**30
+        assert eviction_warning(redis) is None
+
+
+def test_a_redis_that_would_rather_lose_work_is_warned_of(redis: Redis) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert "volatile-lru" in str(eviction_warning(redis))
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
