@@ -65,7 +65,7 @@ def api(settings: Settings, folder: Path) -> Iterator[str]:
     bind = f"127.0.0.1:{free_port('127.0.0.1')}"
     url = local_server(bind)
     with role(settings.model_copy(update={"bind": bind}), "api", log=folder / "api.log"):
-        until(lambda: status(url, "/healthz") == 200, "the API answers")
+        until(lambda: status(url, "/healthz") == 200, "the API answers", 180)
         yield url
 
 
