@@ -30,6 +30,7 @@ from workers.metrics import meter
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
+from workers.tending import Tender
 
 DESCRIPTION = "Tells whether images on the web are likely AI-made."
 LARGEST_BODY = 2**20
@@ -83,21 +84,30 @@ def create_app(settings: Settings | None = None) -> Api:
 
 def _services(settings: Settings) -> Services:
     manifest = load_manifest()
-    store = Store.open(settings, manifest.version_with(settings.second_look))
+    model_version = manifest.version_with(settings.second_look)
+    store = Store.open(settings, model_version)
     celery = make_celery(settings)
     checker = Checker(store, celery, settings.revalidate_after, settings.fetch_allow_nets)
+    scans = ScanStore.open(settings)
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
-    scans = ScanStore.open(settings)
     operations = Operations(
         redis=connect(str(settings.redis_url)),
         celery=celery,
         store=store,
         scans=scans,
         weights=WeightFiles(manifest, settings.second_look),
-        model_version=manifest.version_with(settings.second_look),
+        model_version=model_version,
     )
-    return Services(checker, store, spool, scans, FeedbackStore.open(settings), operations)
+    return Services(
+        checker=checker,
+        store=store,
+        spool=spool,
+        scans=scans,
+        turns=Tender.open(settings, celery, store, scans).turns,
+        feedback=FeedbackStore.open(settings),
+        operations=operations,
+    )
 
 
 def run_api(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from workers.feedback import FeedbackStore
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
+from workers.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Services:
     store: Store
     spool: Spool
     scans: ScanStore
+    turns: Turns
     feedback: FeedbackStore
     operations: Operations
 

@@ -61,9 +61,7 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
             return _again(earlier, body)
         try:
             items, force = read_items(body, query.column, force=query.force)
-            summary = services().scans.create(
-                scan_id, owner=caller().id, force=force, items=_paid(items)
-            )
+            summary = services().scans.create(scan_id, owner=caller().id, force=force, items=items)
         except BaseException as error:
             with suppress(RedisError):  # then a sweep does it
                 services().scans.delete(scan_id)
@@ -73,14 +71,17 @@ def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
                 ) from error
             raise
     log.info("scan_created", scan_id=scan_id, items=summary.total)
+    with suppress(RedisError):  # the scan is made; workers see to it by themselves, only later
+        services().turns.top_up()
     return _begun(summary)
 
 
 def _paid(items: Iterator[ScanItem]) -> Iterator[ScanItem]:
-    """Charge for the items when all have been read, and before any of them is anyone's work."""
+    """Hand the items on, and charge the caller when all are there: before the scan begins."""
     count = 0
-    for count, item in enumerate(items, start=1):  # noqa: B007
+    for item in items:
         yield item
+        count += 1
     charge(count)
 
 

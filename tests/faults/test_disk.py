@@ -35,7 +35,7 @@ def test_a_full_disk_under_valkey_stops_work_and_loses_none(
         Cluster(tmp_path, prefix=disk.prefix) as cluster,
     ):
         drive, end = through_a_scan(cluster.url, images.urls(URLS))
-        until(lambda: drive.ended >= 300, "some are judged", 120)
+        until(lambda: drive.ended >= 300, "some are judged", 600)
         disk.fill()
         until(lambda: drive.statuses[503] > 0, "clients are told to come later")
         assert_told_to_come_later(upload(cluster, picture(1_000_000)))

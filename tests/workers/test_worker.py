@@ -213,10 +213,11 @@ def test_a_scan_goes_on_after_its_worker_and_all_messages_are_gone(
     until(lambda: summary(scans).done > 3, "it is under way")
     for child in worker.children():
         os.kill(child.pid, signal.SIGKILL)
-    redis.delete("assay:celery:bulk", "assay:celery:unacked", "assay:celery:unacked_index")
+    redis.delete(*redis.keys("assay:celery:*"))
     # As if a while had passed:
     redis.delete(*redis.keys("assay:flight:*"), *redis.keys("assay:judging:*"))
-    for key in (scan_key(SCAN, ":todo"), "assay:turns"):
+    (turns,) = redis.keys("assay:turns:*")
+    for key in (scan_key(SCAN, ":todo"), turns):
         for member, score in redis.zrange(key, 0, -1, withscores=True):
             redis.zadd(key, {member: float(score) - (LEASE if float(score) > 1e9 else 0)}, xx=True)
     until(ended(scans), "every item has its result", 120)
