@@ -64,8 +64,14 @@ def api(settings: Settings, folder: Path) -> Iterator[str]:
     """Run the API on a free port, and give its URL when it answers."""
     bind = f"127.0.0.1:{free_port('127.0.0.1')}"
     url = local_server(bind)
-    with role(settings.model_copy(update={"bind": bind}), "api", log=folder / "api.log"):
-        until(lambda: status(url, "/healthz") == 200, "the API answers")
+    log = folder / "api.log"
+    with role(settings.model_copy(update={"bind": bind}), "api", log=log) as process:
+
+        def answers() -> bool:
+            assert process.status() != psutil.STATUS_ZOMBIE, log.read_text()
+            return status(url, "/healthz") == 200
+
+        until(answers, "the API answers", 200)
         yield url
 
 
