@@ -16,7 +16,7 @@ from tests.conftest import hits, settings_at, until
 from tests.machines.rabbitmq import Rabbit, find_program
 from tests.machines.roles import api, check, kill, pictures, role, until_done
 from workers.app import make_celery
-from workers.queue import Queue, enqueue
+from workers.queue import Queue, depth, enqueue
 from workers.store import Store
 
 PROGRAM = find_program()
@@ -145,3 +145,14 @@ def _fetching(worker: psutil.Process, site: HTTPServer) -> bool:
         for child in worker.children()
         for connection in child.net_connections()
     )
+
+
+def test_the_depth_of_a_queue_is_asked_of_rabbitmq(settings: Settings) -> None:
+    celery = make_celery(settings)
+    before = depth(celery, "bulk")
+    for number in range(3):
+        address = f"https://example.com/{number}"
+        enqueue(
+            celery, [{"address": address, "since": 0, "referer": None, "queue": "bulk"}], "bulk"
+        )
+    assert depth(celery, "bulk") == before + 3
