@@ -84,13 +84,14 @@ class Drive:
             if item["status"] == "done" and item["verdict"]["image"]["sha256"] != sha256_of(url)
         ]
 
-    def ask(
-        self, session: requests.Session, method: str, url: str, until: float, **request: Any
-    ) -> requests.Response | None:
-        """Ask until there is an answer that is not "later"; None when the time is over."""
+    def ask(self, method: str, url: str, until: float, **request: Any) -> requests.Response | None:
+        """Ask until there is an answer that is not "later"; None when the time is over.
+
+        On a connection of its own: a server may close one that is kept just when it is used again.
+        """
         while time.monotonic() < until:
             try:
-                answer = session.request(method, url, timeout=(10, 60), **request)
+                answer = requests.request(method, url, timeout=(10, 60), **request)
             except requests.ConnectionError as error:
                 refused = "refused" in str(error)
                 (self.refused if refused else self.broken).append(time.monotonic())
@@ -123,27 +124,26 @@ def through_checks(
     until = time.monotonic() + patience
 
     def follow(batch: list[str]) -> None:
-        with requests.Session() as session:
-            place = None
-            while time.monotonic() < until:
-                if place is None:
-                    asked = {"urls": batch, "queue": "bulk"}
-                    answer = drive.ask(session, "POST", f"{server}/v1/checks", until, json=asked)
-                else:
-                    answer = drive.ask(session, "GET", f"{server}{place}?wait=5", until)
-                if answer is None:
-                    return
-                if answer.status_code == 404:  # a store that forgot the check
-                    place = None
-                    continue
-                if answer.status_code not in (200, 202):
-                    drive.faulty.append(f"{answer.status_code} {answer.text}")
-                    return
-                drive.items |= {item["url"]: item for item in answer.json()["items"]}
-                if answer.status_code == 200:
-                    return
-                place = answer.headers["Location"]
-                time.sleep(int(answer.headers["Retry-After"]))
+        place = None
+        while time.monotonic() < until:
+            if place is None:
+                asked = {"urls": batch, "queue": "bulk"}
+                answer = drive.ask("POST", f"{server}/v1/checks", until, json=asked)
+            else:
+                answer = drive.ask("GET", f"{server}{place}?wait=5", until)
+            if answer is None:
+                return
+            if answer.status_code == 404:  # a store that forgot the check
+                place = None
+                continue
+            if answer.status_code not in (200, 202):
+                drive.faulty.append(f"{answer.status_code} {answer.text}")
+                return
+            drive.items |= {item["url"]: item for item in answer.json()["items"]}
+            if answer.status_code == 200:
+                return
+            place = answer.headers["Location"]
+            time.sleep(int(answer.headers["Retry-After"]))
 
     return drive, _in_threads(drive, [partial(follow, batch) for batch in batches])
 
@@ -162,29 +162,28 @@ def through_a_scan(
     key = {"Idempotency-Key": uuid.uuid4().hex}
 
     def follow() -> None:
-        with requests.Session() as session:
-            body = {"urls": drive.urls}
-            scans = f"{server}/v1/scans"
-            answer = drive.ask(session, "POST", scans, until, json=body, headers=key)
-            while answer is not None and answer.status_code in (200, 202, 409):
-                if answer.status_code == 409:  # is being dealt with
-                    time.sleep(int(answer.headers["Retry-After"]))
-                    answer = drive.ask(session, "POST", scans, until, json=body, headers=key)
-                    continue
-                scan = answer.json()
-                drive.counted = scan["counts"]["done"] + scan["counts"]["failed"]
-                if scan["status"] != "running":
-                    break
-                time.sleep(min(1, int(answer.headers["Retry-After"])))
-                answer = drive.ask(session, "GET", server + scan["links"]["self"], until)
-            else:
-                drive.faulty.append(answer.text if answer is not None else "it took too long")
-                return
-            answer = drive.ask(session, "GET", server + scan["links"]["results"], until)
-            if answer is not None:
-                lines = [json.loads(line) for line in answer.text.splitlines()]
-                assert [line["index"] for line in lines] == list(range(len(drive.urls)))
-                drive.items = {line["url"]: line for line in lines}
+        body = {"urls": drive.urls}
+        scans = f"{server}/v1/scans"
+        answer = drive.ask("POST", scans, until, json=body, headers=key)
+        while answer is not None and answer.status_code in (200, 202, 409):
+            if answer.status_code == 409:  # is being dealt with
+                time.sleep(int(answer.headers["Retry-After"]))
+                answer = drive.ask("POST", scans, until, json=body, headers=key)
+                continue
+            scan = answer.json()
+            drive.counted = scan["counts"]["done"] + scan["counts"]["failed"]
+            if scan["status"] != "running":
+                break
+            time.sleep(min(1, int(answer.headers["Retry-After"])))
+            answer = drive.ask("GET", server + scan["links"]["self"], until)
+        else:
+            drive.faulty.append(answer.text if answer is not None else "it took too long")
+            return
+        answer = drive.ask("GET", server + scan["links"]["results"], until)
+        if answer is not None:
+            lines = [json.loads(line) for line in answer.text.splitlines()]
+            assert [line["index"] for line in lines] == list(range(len(drive.urls)))
+            drive.items = {line["url"]: line for line in lines}
 
     return drive, _in_threads(drive, [follow])
 
