@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from backend.formats import guarded
 from models.errors import CheckError
 from models.feedback import Feedback
 from workers.fetch.client import Fetcher
@@ -24,8 +24,6 @@ COLUMNS = (
     *("url", "sha256", "verdict", "probability", "model_version", "judged_at"),
 )
 MANIFEST, IMAGES = "manifest.csv", "images"
-_LINE_BREAK = re.compile(r"[\r\n]+")
-_FORMULA = re.compile(r"[=+\-@\t]")
 _THREADS = 2
 """As many requests at once as one host gets, and all images may be of one host."""
 
@@ -143,13 +141,5 @@ def _write(manifest: Path, rows: Iterable[dict[str, object]]) -> None:
     with partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
-        writer.writerows({name: _guarded(cell) for name, cell in row.items()} for row in rows)
+        writer.writerows({name: guarded(cell) for name, cell in row.items()} for row in rows)
     partial.replace(manifest)
-
-
-def _guarded(cell: object) -> object:
-    """Return text in one line that no spreadsheet takes for a formula (OWASP, CSV Injection)."""
-    if not isinstance(cell, str):
-        return cell
-    line = _LINE_BREAK.sub(" ", cell)
-    return f"'{line}" if _FORMULA.match(line) else line

@@ -135,11 +135,11 @@ class Csv:
     @staticmethod
     def _row(cells: Iterable[object]) -> bytes:
         line = io.StringIO(newline="")
-        csv.writer(line, lineterminator="\n").writerow(_guarded(cell) for cell in cells)
+        csv.writer(line, lineterminator="\n").writerow(guarded(cell) for cell in cells)
         return line.getvalue().encode()
 
 
-def _guarded(cell: object) -> str:
+def guarded(cell: object) -> str:
     """Return the cell's text, in one line, as one that no spreadsheet takes for a formula."""
     text = "" if cell is None else _LINE_BREAK.sub(" ", str(cell))
     return f"'{text}" if isinstance(cell, str) and _FORMULA.match(text) else text

@@ -18,8 +18,8 @@ from backend.schemas.ops import Health, Readiness
 from backend.schemas.scans import ScanBody, ScanLine, ScanReply
 
 _SCHEMAS = "#/components/schemas/"
-_REQUESTS: tuple[type[BaseModel], ...] = (CheckBody, LookupBody, ScanBody, FeedbackBody)
-_REPLIES: tuple[type[BaseModel], ...] = (
+REQUESTS: tuple[type[BaseModel], ...] = (CheckBody, LookupBody, ScanBody, FeedbackBody)
+REPLIES: tuple[type[BaseModel], ...] = (
     *(CheckReply, CheckEvent, PrefixReply, ScanReply, ScanLine, FeedbackReply),
     *(Problem, Health, Readiness),
 )
@@ -111,8 +111,8 @@ def _schemas() -> dict[str, Any]:
     flask-openapi3 passes them through a model of its own, which loses examples and definitions.
     """
     _, schemas = models_json_schema(
-        [(model, "validation") for model in _REQUESTS]
-        + [(model, "serialization") for model in _REPLIES],
+        [(model, "validation") for model in REQUESTS]
+        + [(model, "serialization") for model in REPLIES],
         ref_template=_SCHEMAS + "{model}",
     )
     found: dict[str, Any] = schemas["$defs"]

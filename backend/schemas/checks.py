@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,31 @@ from workers.queue import Queue
 MOST_URLS = 100
 LONGEST_WAIT = 20.0
 """Seconds; below common proxies' and browsers' time limits."""
+
+
+VERDICT: dict[str, Any] = {
+    "label": "ai",
+    "probability": 0.93,
+    "members": {"clip": 0.91},
+    "evidence": [],
+    "image": {
+        "sha256": "9b1d" + 60 * "0",
+        "width": 1024,
+        "height": 768,
+        "format": "jpeg",
+        "frames": 1,
+    },
+    "model_version": "2026-01-01.0123abcd",
+    "checked_at": "2026-01-02T03:04:05Z",
+    "expires_at": "2026-02-01T03:04:05Z",
+    "cached": True,
+}
+"""An example for the replies."""
+ITEM: dict[str, Any] = {
+    "url": "https://example.com/photo.jpg",
+    "status": "done",
+    "verdict": VERDICT,
+}
 
 
 class CheckBody(BaseModel):
@@ -60,6 +85,12 @@ class CheckEvent(CheckItem):
 
 class CheckReply(BaseModel):
     """One item for each URL, in the order of the request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "4fed" + 28 * "0", "status": "done", "items": [ITEM]}]
+        }
+    )
 
     id: str | None = Field(default=None, description="Asks for the same again; a lookup has none.")
     status: Literal["done", "pending"]

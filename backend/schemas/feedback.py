@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from backend.schemas.checks import VERDICT
 from backend.schemas.lookups import Sha256
 from models.feedback import Feedback, How, Says
 from models.verdict import Verdict
@@ -64,6 +65,21 @@ class FeedbackBody(BaseModel):
 
 class FeedbackReply(BaseModel):
     """What is kept: it helps to train the next models, and changes no verdict."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "04f3" + 28 * "0",
+                    "url": "https://example.com/photo.jpg",
+                    "says": "real",
+                    "how": "made_it",
+                    "verdict": VERDICT,
+                    "received_at": "2026-01-02T03:05:00Z",
+                }
+            ]
+        }
+    )
 
     id: str = Field(description="The same for whatever the same caller says of the same image.")
     url: str | None = Field(default=None, description="Canonical.")

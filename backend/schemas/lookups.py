@@ -75,5 +75,26 @@ class HashedVerdict(BaseModel):
 class PrefixReply(BaseModel):
     """Every verdict that is known of a URL whose hash begins so."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "prefix": "5cd76",
+                    "verdicts": [
+                        {
+                            "hash": "5cd76d96bc2f2aecf99356e54cb349c5"
+                            "efb270c1cd0d030b78511575174af695",
+                            "label": "ai",
+                            "probability": 0.93,
+                            "model_version": "2026-01-01.0123abcd",
+                            "checked_at": "2026-01-02T03:04:05Z",
+                            "expires_at": "2026-02-01T03:04:05Z",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     prefix: str
     verdicts: list[HashedVerdict] = Field(description="In the order of their hashes.")

@@ -129,6 +129,27 @@ class ScanLinks(BaseModel):
 class ScanReply(BaseModel):
     """How far a scan is."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "64b7" + 28 * "0",
+                    "status": "running",
+                    "counts": {"total": 9, "pending": 3, "done": 5, "failed": 1, "cancelled": 0},
+                    "labels": {"ai": 2, "uncertain": 1, "real": 2},
+                    "rate": 8.5,
+                    "eta": 0.4,
+                    "created_at": "2026-01-02T03:04:05Z",
+                    "links": {
+                        "self": f"/v1/scans/64b7{28 * '0'}",
+                        "results": f"/v1/scans/64b7{28 * '0'}/results",
+                        "events": f"/v1/scans/64b7{28 * '0'}/events",
+                    },
+                }
+            ]
+        }
+    )
+
     id: str
     status: Literal["running", "done", "cancelled"]
     counts: ScanCounts
@@ -224,7 +245,10 @@ REQUEST_BODY: dict[str, Any] = {
 RESULTS: dict[str, Any] = {
     "description": "One line an item.",
     "content": {
-        "application/jsonl": {"schema": _LIST},
+        "application/jsonl": {
+            "schema": _LIST,
+            "example": '{"url": "https://example.com/a.jpg", "status": "pending", "index": 0}\n',
+        },
         "text/csv": {"schema": _LIST},
     },
 }

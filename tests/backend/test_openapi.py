@@ -5,6 +5,7 @@ No worker runs, so nothing that is asked for is ever fetched, whatever host its 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,11 @@ from schemathesis.specs.openapi.checks import ignored_auth, positive_data_accept
 
 from backend.app import create_app
 from backend.keys import KeyStore
-from backend.schemas.checks import LONGEST_WAIT
+from backend.openapi import REPLIES, REQUESTS
+from backend.problems import Problem
+from backend.schemas.checks import LONGEST_WAIT, CheckEvent
+from backend.schemas.ops import Health, Readiness
+from backend.schemas.scans import ScanLine
 from tests.conftest import settings_at
 from tests.machines.roles import api
 
@@ -32,6 +37,8 @@ CALLS = (
     *("GET /v1/scans/{id}/results", "GET /v1/scans/{id}/events"),
     *("GET /healthz", "GET /readyz", "GET /metrics"),
 )
+LINES = (CheckEvent, ScanLine)
+"""What is in a stream, and shown in docs/api.md."""
 MOST_EXAMPLES = 25
 """A call and kind of data; all together take about a minute."""
 
@@ -51,6 +58,14 @@ def described(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_every_call_is_tried(described: BaseSchema) -> None:
     assert {operation.ok().label for operation in described.get_all_operations()} == set(CALLS)
+
+
+def test_every_body_has_an_example_that_is_one() -> None:
+    for model in (*REQUESTS, *REPLIES):
+        examples = model.model_json_schema().get("examples", [])
+        assert examples or model in (*LINES, Problem, Health, Readiness), model
+        for example in examples:
+            model.model_validate_json(json.dumps(example))
 
 
 @pytest.mark.parametrize(
