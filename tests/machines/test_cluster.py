@@ -16,7 +16,9 @@ from tests.machines.roles import api, check, pictures, role, status, until_done
 
 # The same tests again, with the `redis` of this file.
 from tests.workers.test_feedback import *  # noqa: F403
+from tests.workers.test_hosts import *  # noqa: F403
 from tests.workers.test_prefixes import *  # noqa: F403
+from tests.workers.test_scans import *  # noqa: F403
 from tests.workers.test_store import *  # noqa: F403
 from workers.connect import connect, get_many
 from workers.store import Store
@@ -61,7 +63,7 @@ def test_checks_are_answered_from_a_cluster_and_said_to_be_unanswerable_without(
             api(settings, tmp_path) as server,
             role(settings, "worker", log=tmp_path / "worker.log"),
         ):
-            until(lambda: status(server, "/readyz") == 200, "a worker lives")
+            until(lambda: status(server, "/readyz") == 200, "a worker lives", 200)
             asked = check(server, urls, wait=20).json()
             until_done(server, asked["id"], len(urls))
             for node in nodes:

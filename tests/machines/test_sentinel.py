@@ -38,7 +38,7 @@ def test_when_the_master_dies_its_replica_takes_over_and_what_it_had_is_not_lost
 ) -> None:
     known, *urls = pictures(site, COUNT + 1, delay=0.3)
     with api(settings, tmp_path) as server, role(settings, "worker", log=tmp_path / "worker.log"):
-        until(lambda: status(server, "/readyz") == 200, "a worker lives")
+        until(lambda: status(server, "/readyz") == 200, "a worker lives", 200)
         until_done(server, check(server, [known], wait=20).json()["id"], 1)
         asked = check(server, urls).json()
         until(lambda: statuses(server, asked["id"]).count("done") >= 4, "the work has begun")
@@ -52,7 +52,7 @@ def test_when_the_master_dies_its_replica_takes_over_and_what_it_had_is_not_lost
             return pair.master_port() == pair.replica.port
 
         until(promoted, "the replica is promoted")
-        until(lambda: status(server, "/readyz") == 200, "the service is ready again")
+        until(lambda: status(server, "/readyz") == 200, "the service is ready again", 200)
         assert seen <= {200, 202, 503}, "a store that is away is said to be away, and nothing else"
         assert 503 in seen
         assert statuses(server, asked["id"]), "the check is known"

@@ -361,7 +361,7 @@ def test_an_ended_scan_can_be_asked_for_until_it_expires_and_leaves_nothing(
     assert len(scans.results(A, count=3)) == 3
     monkeypatch.setattr(time, "time", lambda: now + SCAN_RESULTS_TTL + 60)
     scans.sweep()
-    assert redis.keys("*") == []
+    assert list(redis.scan_iter()) == []
 
 
 def test_a_running_scan_is_never_swept(scans: ScanStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +381,7 @@ def test_a_scan_that_was_deleted_takes_no_more_results(scans: ScanStore, redis: 
     assert not scans.record(work, judged())
     scans.defer(other, 1)
     assert scans.summary(A) is None
-    assert redis.keys("*") == []
+    assert list(redis.scan_iter()) == []
 
 
 def test_a_scan_of_which_only_a_part_was_written_is_not_there_and_is_swept(
@@ -401,7 +401,7 @@ def test_a_scan_of_which_only_a_part_was_written_is_not_there_and_is_swept(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + INTAKE_TTL + 1)
     scans.sweep()
-    assert redis.keys("*") == []
+    assert list(redis.scan_iter()) == []
 
 
 def test_a_scan_that_was_swept_while_it_was_made_is_not_made(scans: ScanStore) -> None:
@@ -442,7 +442,7 @@ def test_no_key_of_a_scan_expires_by_itself(scans: ScanStore, redis: Redis) -> N
     scans.claim_key(OWNER, "k", "f", A)
     make(scans, [*urls(3), ScanItem("no url")])
     scans.record(scans.take(1)[0], judged())
-    assert len(keys := redis.keys("*")) == 8
+    assert len(keys := list(redis.scan_iter())) == 8
     assert {redis.ttl(key) for key in keys} == {-1}
 
 
@@ -460,9 +460,9 @@ def test_an_idempotency_key_stands_for_one_scan_of_its_owner(scans: ScanStore) -
 
 def test_a_scan_refused_for_its_key_leaves_nothing(scans: ScanStore, redis: Redis) -> None:
     scans.claim_key(OWNER, "k", "print", A)
-    before = set(redis.keys("*"))
+    before = set(redis.scan_iter())
     scans.claim_key(OWNER, "k", "print", B)
-    assert set(redis.keys("*")) == before
+    assert set(redis.scan_iter()) == before
     assert redis.zrange("assay:scan-deadlines", 0, -1) == [A.encode()]
 
 
