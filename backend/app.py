@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Api:
         validation_error_callback=problems.invalid_request,
         validation_error_model=problems.Problem,
     )
+    app.needs_key = settings.require_key
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["assay"] = _services(settings)

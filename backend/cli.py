@@ -7,28 +7,25 @@ the command or a setting is wrong; 130 if a scan was interrupted.
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from socket import gethostname
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.commands import FAILED, INTERRUPTED, MISUSED, fail, read_settings
+from backend.keeping import feedback_app, keys_app
+
 if TYPE_CHECKING:  # these take a second to import, and `assay --help` needs none of them
     from backend.client import Client
-    from backend.keys import KeyStore
     from backend.results import ResultsFile
     from backend.sources import Source
     from models.verdict import CheckItem
     from settings import Settings
-
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-LONGEST_NAME = 100
-"""Characters in the name of an API key."""
 
 
 class QueueName(StrEnum):
@@ -46,9 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Assay tells whether an image is likely AI-made.",
 )
-keys_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
-feedback_app = typer.Typer(no_args_is_help=True, help="What people say of verdicts.")
 app.add_typer(feedback_app, name="feedback")
 
 
@@ -59,7 +54,7 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, _foreseen()):
             raise
-        _fail(str(error), FAILED)
+        fail(str(error), FAILED)
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
@@ -72,33 +67,6 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from models.manifest import WeightsError
 
     return ExportError, ResultsError, ScanError, ServerError, StackError, WeightsError
-
-
-def _fail(sentence: str, code: int) -> NoReturn:
-    from backend.console import messages
-
-    messages().print(f"assay: {sentence}", style="red", markup=False)
-    sys.exit(code)
-
-
-def _settings(*, shared: bool = False) -> Settings:
-    """Read the settings; those of a role that is run alone must name the Redis that all share."""
-    from pydantic import ValidationError
-
-    from settings import Settings, get_settings
-
-    try:
-        settings = get_settings()
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = str(fault["loc"][0])
-        about = Settings.model_fields[name].description
-        _fail(
-            f"ASSAY_{name.upper()} cannot be {fault['input']!r}: {fault['msg']}. {about}", MISUSED
-        )
-    if shared and settings.redis_url is None:
-        _fail("set ASSAY_REDIS_URL to the Redis that all roles share, or use: assay serve", MISUSED)
-    return settings
 
 
 def _print_version(wanted: bool) -> None:
@@ -129,7 +97,7 @@ def serve() -> None:
     """Start everything on this machine: store, worker and API. Ctrl-C stops it."""
     from backend.stack import serve
 
-    settings = _settings()
+    settings = read_settings()
     _stop_in_order()
     _warn_of_strangers(settings)
     _warn_of_eviction(settings)
@@ -139,7 +107,7 @@ def serve() -> None:
 @app.command()
 def api() -> None:
     """Run the API alone, against the Redis that ASSAY_REDIS_URL names."""
-    settings = _settings(shared=True)
+    settings = read_settings(shared=True)
     from backend.app import run_api
 
     _warn_of_strangers(settings)
@@ -157,7 +125,7 @@ def worker(
     ] = [*QueueName],  # noqa: B006 - typer needs a list, and nobody changes it
 ) -> None:
     """Run a worker alone, against the Redis that ASSAY_REDIS_URL names."""
-    settings = _settings(shared=True)
+    settings = read_settings(shared=True)
     from workers.queue import QUEUES
     from workers.tasks import run_worker
 
@@ -167,7 +135,7 @@ def worker(
 @app.command()
 def health() -> None:
     """Tell by the exit code whether a worker of this machine shows life, for who watches it."""
-    settings = _settings(shared=True)
+    settings = read_settings(shared=True)
     from redis import RedisError
 
     from workers.store import Store
@@ -175,9 +143,9 @@ def health() -> None:
     try:
         workers = Store.open(settings, model_version="").live_workers()
     except RedisError:
-        _fail("the store does not answer", FAILED)
+        fail("the store does not answer", FAILED)
     if gethostname() not in [worker.machine for worker in workers]:
-        _fail("no worker of this machine has shown life just now", FAILED)
+        fail("no worker of this machine has shown life just now", FAILED)
 
 
 def _warn_of_eviction(settings: Settings) -> None:
@@ -204,97 +172,6 @@ def _warn_of_strangers(settings: Settings) -> None:
         messages().print(f"assay: {warning}", style="yellow", markup=False)
 
 
-# Keys
-
-
-@keys_app.command("create")
-def create_key(
-    name: Annotated[
-        str, typer.Argument(show_default=False, help="Whose it is, or what it is for.")
-    ],
-    per_minute: Annotated[
-        int | None,
-        typer.Option(min=1, help="URLs a minute; else the service's limit.", show_default=False),
-    ] = None,
-    per_day: Annotated[
-        int | None,
-        typer.Option(min=1, help="URLs a day; else the service's limit.", show_default=False),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Make an API key, and show it this once."""
-    from backend.console import print_new_key
-
-    if not 1 <= len(name) <= LONGEST_NAME:
-        raise typer.BadParameter(f"a name has 1 to {LONGEST_NAME} characters")
-    key, secret = _key_store().create(name, per_minute=per_minute, per_day=per_day)
-    print_new_key(key, secret, as_json=as_json)
-
-
-@keys_app.command("list")
-def list_keys(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-) -> None:
-    """List the API keys that are valid."""
-    from backend.console import print_keys
-
-    print_keys(_key_store().list(), as_json=as_json)
-
-
-@keys_app.command("revoke")
-def revoke_key(
-    key_id: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
-) -> None:
-    """Make an API key invalid, at once and for good."""
-    if not _key_store().revoke(key_id):
-        _fail(f"there is no key {key_id}; `assay keys list` shows all", FAILED)
-    print(f"The key {key_id} is not valid any more.")
-
-
-def _key_store() -> KeyStore:
-    from backend.keys import KeyStore
-    from backend.stack import find_store
-
-    settings = _settings()
-    url = find_store(settings)
-    return KeyStore.open(settings.model_copy(update={"redis_url": url}))
-
-
-# Feedback
-
-
-@feedback_app.command("export")
-def export_feedback(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            show_default=False, help="Gets the images, and manifest.csv, a list of them."
-        ),
-    ],
-) -> None:
-    """Fetch the images of which people know what they are, and list them for training.
-
-    What the verdict was stands beside what people say. Images that are gone, or have changed, are
-    left out, each with the reason; so are those of which people disagree.
-    """
-    from backend.console import messages, printable
-    from backend.export import export
-    from backend.stack import find_store
-    from workers.feedback import FeedbackStore
-    from workers.fetch.client import Fetcher
-
-    settings = _settings()
-    store = FeedbackStore.open(settings.model_copy(update={"redis_url": find_store(settings)}))
-    fetcher = Fetcher(settings.fetch_allow_nets)
-    show = messages()
-
-    def left_out(sentence: str) -> None:
-        show.print(f"left out: {printable(sentence)}", style="yellow", markup=False)
-
-    count = export(store.all(), folder, fetcher, left_out)
-    show.print(f"images in {folder / 'manifest.csv'}: {count:,}", markup=False)
-
-
 # Checks
 
 
@@ -317,7 +194,7 @@ def check(
             raise typer.BadParameter(f"{target} is a folder; judge it by: assay scan {target}")
     show = item_printer(as_json=as_json)
     failed = False
-    for item in _check(targets, _settings()):
+    for item in _check(targets, read_settings()):
         show(item)
         failed |= item.status != "done"
     raise typer.Exit(FAILED if failed else 0)
@@ -330,7 +207,7 @@ def _check(targets: list[str], settings: Settings) -> Iterator[CheckItem]:
     from backend.local import LocalJudge
 
     judge = LocalJudge(settings)
-    client = Client(local_server(settings.bind))
+    client = Client(local_server(settings.bind), key=settings.api_key)
     urls = [target for target in targets if is_url(target)]
     of_urls = client.judge(urls) if urls and client.is_alive() else judge.judge_urls(urls)
     for target in targets:
@@ -376,18 +253,18 @@ def scan(
     from backend.results import ResultsFile
     from backend.sources import SourceError, read_sources
 
-    settings = _settings()
+    settings = read_settings()
     try:
         sources = read_sources(lists, column)
     except SourceError as error:
-        _fail(str(error), MISUSED)
+        fail(str(error), MISUSED)
     _stop_in_order()
     with ResultsFile(output) as results:
         try:
             _scan(sources, results, settings, server)
         except KeyboardInterrupt:
             left = sum(source.name not in results.known for source in sources)
-            _fail(
+            fail(
                 f"stopped; {left:,} of {len(sources):,} images are left. "
                 "The same command goes on from here.",
                 INTERRUPTED,
@@ -433,13 +310,13 @@ def _server(settings: Settings, given: str | None) -> Iterator[Client]:
     from backend.scan import PATIENCE
     from backend.stack import Stack
 
-    client = Client(given or local_server(settings.bind), patience=PATIENCE)
+    client = Client(given or local_server(settings.bind), key=settings.api_key, patience=PATIENCE)
     if given is not None or client.is_alive():
         yield client
         return
     messages().print("Starting a server for this scan …", style="dim")
     with Stack(settings) as stack:
-        yield Client(stack.url, patience=PATIENCE)
+        yield Client(stack.url, key=settings.api_key, patience=PATIENCE)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,9 @@ _TOO_LARGE = {
 class Api(OpenAPI):
     """A Flask application that describes itself."""
 
+    needs_key = False
+    """Whether a call under ``/v1`` needs an API key, and not only takes one."""
+
     def generate_spec_json(self) -> None:
         """Make the description."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]
@@ -65,6 +68,8 @@ class Api(OpenAPI):
         for operation in _operations(self.spec_json):
             if not operation.get("parameters") and "requestBody" not in operation:
                 operation["responses"].pop("422", None)  # nothing of it can be wrong
+            if self.needs_key and "security" in operation:
+                operation["security"] = [each for each in SECURITY if each]
             if "requestBody" in operation:
                 operation["responses"].setdefault("413", _TOO_LARGE)
             for status, answer in operation["responses"].items():

@@ -18,14 +18,15 @@ from redis import RedisError
 from workers.hosts import Hosts
 from workers.queue import Job, enqueue
 from workers.scans import ScanStore, Work
+from workers.store import Store
 from workers.turns import Turns
 
 log = structlog.get_logger()
 
 
-def job_waits(job: Job) -> str:
-    """Return how a job is written in a lane."""
-    return json.dumps({"job": job})
+def job_waits(job: Job, model_version: str) -> str:
+    """Return how a job of a check is written in a lane; only workers of this version can do it."""
+    return json.dumps({"job": job, "version": model_version})
 
 
 def items_wait(works: Sequence[Work]) -> str:
@@ -39,13 +40,17 @@ class Lanes:
     Args:
         hosts: keep the lanes.
         celery: takes jobs that are called.
+        store: knows the model version, and whose jobs are under way.
         scans: take items that are called.
         turns: take these on.
     """
 
-    def __init__(self, hosts: Hosts, celery: Celery, scans: ScanStore, turns: Turns) -> None:
+    def __init__(
+        self, hosts: Hosts, celery: Celery, store: Store, scans: ScanStore, turns: Turns
+    ) -> None:
         self._hosts = hosts
         self._celery = celery
+        self._store = store
         self._scans = scans
         self._turns = turns
 
@@ -73,7 +78,11 @@ class Lanes:
     def _wake(self, waiter: str) -> bool:
         """Queue what waited; false if it needs no place any more."""
         waiting = json.loads(waiter)
-        if job := waiting.get("job"):
+        if (job := waiting.get("job")) and waiting["version"] != self._store.model_version:
+            # Our queues are not its; whoever waits for it asks again, and has it queued anew.
+            self._store.of(waiting["version"]).wake(job["address"])
+            return False
+        if job:
             enqueue(self._celery, [job], job["queue"])
             return True
         woken = [self._scans.wake(scan_id, index) for scan_id, index in waiting["items"]]

@@ -53,7 +53,7 @@ class CheckOrder(Order):
 
     def __init__(self, job: Job, store: Store, celery: Celery) -> None:
         self.address, self.since, self.referer = job["address"], job["since"], job["referer"]
-        self.waiter = job_waits(job)
+        self.waiter = job_waits(job, store.model_version)
         self._job = job
         self._store = store
         self._celery = celery

@@ -177,6 +177,15 @@ class Store:
             failure_ttl=settings.failure_ttl,
         )
 
+    def of(self, model_version: str) -> Store:
+        """Return the same store as workers of another model version see it."""
+        return Store(
+            self._redis,
+            model_version=model_version,
+            verdict_ttl=self._verdict_ttl,
+            failure_ttl=self._failure_ttl,
+        )
+
     # What is known
 
     def lookup(self, addresses: Sequence[str]) -> list[Known | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
     worker_shutdown,
+    worker_shutting_down,
 )
 
 from models.ensemble import Ensemble
@@ -60,6 +62,7 @@ def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
     scans = ScanStore.open(settings)
     tender = Tender.open(settings, celery, store, scans)
     of_this_process: list[Process] = []
+    leaving = threading.Event()
 
     @celery.task(name=JUDGE, bind=True)
     def judge(self: Task[Any, Any], jobs: Sequence[Job]) -> None:
@@ -87,12 +90,19 @@ def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
     # The parent's signs of life, for which /readyz looks, and its care for all work that waits.
     @heartbeat_sent.connect(weak=False)
     def live(**_: object) -> None:
-        store.worker_lives(worker)
-        tender.tend()
+        if not leaving.is_set():
+            store.worker_lives(worker)
+            tender.tend()
+
+    @worker_shutting_down.connect(weak=False)
+    def leave(**_: object) -> None:
+        leaving.set()
+        # In a thread, for this is a signal's handler and may have interrupted the same client.
+        threading.Thread(target=store.worker_left, args=(worker,)).start()
 
     @worker_shutdown.connect(weak=False)
-    def leave(**_: object) -> None:
-        store.worker_left(worker)
+    def left(**_: object) -> None:
+        store.worker_left(worker)  # once more, should a sign of life have been under way
 
     @setup_logging.connect(weak=False)
     def set_up_logs(**_: object) -> None:
@@ -172,6 +182,7 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     Raises:
         ValueError: no Redis is set.
     """
+    configure_logs(settings)  # Celery has things to say before it asks for this
     make_worker(settings, queues).worker_main(
         [
             "--quiet",  # no banner among the lines of JSON, and no end where it cannot be written

@@ -47,7 +47,7 @@ class Tender:
         redis = connect(settings.redis_url)
         hosts = Hosts(redis)
         turns = Turns(redis, celery, store, scans)
-        return cls(hosts, Lanes(hosts, celery, scans, turns), turns, scans)
+        return cls(hosts, Lanes(hosts, celery, store, scans, turns), turns, scans)
 
     def tend(self) -> None:
         """Make good what was lost since the last time.

@@ -12,7 +12,7 @@ from backend.auth import caller
 from backend.blueprints.checks import begin_check
 from backend.limits import charge
 from backend.openapi import calls
-from backend.problems import Problem
+from backend.problems import InvalidRequestError, Problem
 from backend.schemas.checks import CheckReply
 from backend.schemas.images import ImageForm
 from backend.services import services
@@ -35,6 +35,8 @@ def allow_an_image() -> None:
     They are parsed as JSON on the way, which fails in many ways on what is deep or long.
     """
     request.max_content_length = LARGEST_IMAGE + _ROOM_FOR_THE_FORM
+    if {*request.form, *request.files} - ImageForm.model_fields.keys():
+        raise InvalidRequestError("form", f"Its fields are {', '.join(ImageForm.model_fields)}.")
     if any(len(text) > _LONGEST_FIELD for text in request.form.values()):
         raise UnprocessableEntity("A field of the form is too long.")
 

@@ -20,6 +20,14 @@ blueprint = APIBlueprint(
     operation_id_callback=operation_id,
 )
 
+METRICS = {
+    "description": "Figures of the whole service, summed over its processes.",
+    "content": {
+        "text/plain": {"schema": {"type": "string"}},
+        "application/openmetrics-text": {"schema": {"type": "string"}},
+    },
+}
+
 
 @blueprint.get("/", doc_ui=False)
 def home() -> AnyResponse:
@@ -40,7 +48,7 @@ def readyz() -> Response:
     return _json(found, 200 if found.status == "ready" else 503)
 
 
-@blueprint.get("/metrics")
+@blueprint.get("/metrics", responses={200: METRICS, 401: Problem, 503: Problem})
 def metrics() -> Response:
     """Tell Prometheus what the whole service does, in its own format or as OpenMetrics."""
     body, content_type = services().operations.metrics(request.headers.get("Accept", ""))

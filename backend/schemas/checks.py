@@ -19,6 +19,7 @@ class CheckBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [{"urls": ["https://example.com/photo.jpg"], "wait": 10}],
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask_openapi3 import FileStorage
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from backend.schemas.checks import LONGEST_WAIT
 from workers.queue import Queue
@@ -11,6 +11,8 @@ from workers.queue import Queue
 
 class ImageForm(BaseModel):
     """An image file to be judged; of multipart/form-data."""
+
+    model_config = ConfigDict(extra="forbid")
 
     image: FileStorage = Field(description="The file; 20 MiB at most.")
     wait: float = Field(default=0, ge=0, le=LONGEST_WAIT)

@@ -21,6 +21,7 @@ class LookupBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"urls": ["https://example.com/photo.jpg"]},

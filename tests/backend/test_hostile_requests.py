@@ -83,7 +83,7 @@ def field(name: str, text: bytes, file: bool = False) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [(b"checks", BODY), (b"lookups", BODY), (b"images", FORM)]
+    ("path", "kind"), [(b"checks", BODY), (b"lookups", BODY), (b"scans", BODY), (b"images", FORM)]
 )
 def test_a_body_of_100_mib_is_refused_by_its_announcement(
     wire: Wire, path: bytes, kind: bytes
@@ -95,7 +95,7 @@ def test_a_body_of_100_mib_is_refused_by_its_announcement(
     assert json.loads(body)["status"] == 413
 
 
-@pytest.mark.parametrize(("path", "kind"), [(b"checks", BODY), (b"images", FORM)])
+@pytest.mark.parametrize(("path", "kind"), [(b"checks", BODY), (b"scans", BODY), (b"images", FORM)])
 def test_a_body_of_100_mib_in_chunks_is_not_kept(
     wire: Wire, stack: Stack, path: bytes, kind: bytes
 ) -> None:
@@ -202,6 +202,31 @@ def test_what_is_no_proper_request_is_refused(
     status, answer = wire.ask(head, body)
     assert status in statuses
     assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        pytest.param(b"json", b'{"urls": ' + b"[" * 200_000, id="deep nesting in JSON"),
+        pytest.param(b"json", b'{"urls": ["' + b"a" * 20 * MIB + b'"]}', id="a text of 20 MiB"),
+        pytest.param(b"json", b'{"urls": [' + b"9" * 5_000 + b"]}", id="5,000 digits"),
+        pytest.param(b"jsonl", b'{"url": ' + b"[" * 8_000, id="deep nesting in JSON Lines"),
+        pytest.param(b"jsonl", b'{"url": "' + b"a" * MIB + b'"}', id="a line of 1 MiB"),
+        pytest.param(b"jsonl", b"\n" * 20 * MIB, id="20 MiB of empty lines"),
+        pytest.param(b"csv", b'url\n"' + b"a\n" * MIB, id="a quotation that never ends"),
+        pytest.param(b"csv", b"url" + b",a" * 100_000, id="100,000 columns"),
+        pytest.param(b"text", b"ftp://a/\n" * 50_001, id="50,001 lines"),
+        pytest.param(b"text", b"a" * 20 * MIB, id="a line of 20 MiB"),
+        pytest.param(b"text", b"http://a/\xff", id="no UTF-8"),
+    ],
+)
+def test_a_scan_of_what_is_no_list_is_refused(wire: Wire, kind: bytes, body: bytes) -> None:
+    names = {b"json": b"application/json", b"jsonl": b"application/jsonl", b"csv": b"text/csv"}
+    head = b"POST /v1/scans HTTP/1.1\r\n" + CLOSE
+    head += b"Content-Type: " + names.get(kind, b"text/plain") + b"\r\n" + length(body)
+    status, answer = wire.ask(head, body)
+    assert status == 422
+    assert json.loads(answer)["errors"]
 
 
 @pytest.mark.parametrize(

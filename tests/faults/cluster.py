@@ -22,7 +22,6 @@ from redis import Redis, RedisError
 from backend.stack import environment, find_server, free_port, is_ready
 from settings import Settings
 from tests.conftest import settings_at, until
-from workers.store import WORKER_TTL
 
 
 @dataclass
@@ -222,9 +221,13 @@ class Cluster:
 
     # What is counted
 
-    def judged(self) -> Counter[str]:
-        """Count, for each content hash, how often it was judged."""
-        return Counter(event["sha256"] for part in self.workers for event in part.events("judged"))
+    def judged(self) -> Counter[tuple[str, str]]:
+        """Count, for each model version and content hash, how often it was judged."""
+        return Counter(
+            (part.env["ASSAY_SECOND_LOOK"], event["sha256"])
+            for part in self.workers
+            for event in part.events("judged")
+        )
 
     def api_was_down(self, at: float, grace: float = 0.5) -> bool:
         """Tell whether the API was stopped, or started, at a time."""
@@ -237,6 +240,3 @@ def answers(url: str) -> bool:
         return requests.get(f"{url}/healthz", timeout=2).ok
     except requests.RequestException:
         return False
-
-
-WORKER_GONE = WORKER_TTL

@@ -22,6 +22,13 @@ both_roads = pytest.mark.parametrize(
 """For tests that hold for a scan of all URLs, and for checks of a hundred each."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests, which take half a minute on an idle machine, the time of a busy one."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(1200))
+
+
 @pytest.fixture
 def images() -> Iterator[ImageSite]:
     """A site of sixteen hosts."""

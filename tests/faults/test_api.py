@@ -22,7 +22,7 @@ def test_an_api_restarted_and_killed_costs_nothing(
 ) -> None:
     drive, end = through(cluster.url, images.urls(URLS))
     for nth, take_away in enumerate((cluster.api.stop, cluster.api.kill, cluster.api.stop), 1):
-        until(lambda n=nth: drive.ended >= n * 300, "some are judged", 120)  # type: ignore[misc]
+        until(lambda n=nth: drive.ended >= n * 300, "some are judged", 600)  # type: ignore[misc]
         take_away()
         cluster.start_api()
     verify(cluster, end())

@@ -26,7 +26,7 @@ from tests.machines.roles import (
     until_judged_once,
 )
 from workers.app import make_celery
-from workers.queue import Queue, enqueue
+from workers.queue import Queue, depth, enqueue
 from workers.store import Store
 
 PROGRAM = find_program()
@@ -177,3 +177,14 @@ def _fetching(worker: psutil.Process, site: HTTPServer) -> bool:
         for child in worker.children()
         for connection in child.net_connections()
     )
+
+
+def test_the_depth_of_a_queue_is_asked_of_rabbitmq(settings: Settings) -> None:
+    celery = make_celery(settings)
+    before = depth(celery, "bulk")
+    for number in range(3):
+        address = f"https://example.com/{number}"
+        enqueue(
+            celery, [{"address": address, "since": 0, "referer": None, "queue": "bulk"}], "bulk"
+        )
+    assert depth(celery, "bulk") == before + 3

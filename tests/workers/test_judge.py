@@ -26,7 +26,7 @@ from workers.app import make_celery, prefix
 from workers.fetch.client import Fetcher
 from workers.hosts import MOST_TURNED_AWAY, Hosts
 from workers.judge import Judge
-from workers.lanes import Lanes
+from workers.lanes import Lanes, job_waits
 from workers.orders import begin_items, begin_jobs
 from workers.queue import Job
 from workers.scans import ScanItem, ScanStore
@@ -94,7 +94,7 @@ def make(
     with ExitStack() as at_the_end:
 
         def maker(ensemble: CountingEnsemble) -> Judge:
-            lanes = Lanes(hosts, celery, scans, Turns(redis, celery, store, scans))
+            lanes = Lanes(hosts, celery, store, scans, Turns(redis, celery, store, scans))
             fetcher = Fetcher(LOOPBACK)
             judge = Judge(store, hosts, lanes, fetcher, spool, ensemble)
             at_the_end.callback(fetcher.close)
@@ -386,6 +386,19 @@ def test_a_job_that_finds_its_host_full_waits_in_its_lane_and_is_called(
     end.set()
     until(lambda: queued(redis, "interactive") > 0, "who left has called it")
     do([url])
+
+
+def test_a_job_of_another_model_version_that_is_called_is_left_to_be_asked_for_again(
+    redis: Redis, store: Store, hosts: Hosts, scans: ScanStore, celery: Celery
+) -> None:
+    url, other = "http://example.com/a.jpg", store.of("other")
+    other.claim([url])
+    hosts.wait("example.com", job_waits(job(url), "other"))
+    lanes = Lanes(hosts, celery, store, scans, Turns(redis, celery, store, scans))
+    lanes.call("example.com")
+    assert hosts.next("example.com") == []
+    assert queued(redis, "interactive") == 0
+    assert other.claim([url]) == [url]
 
 
 def test_an_item_of_a_scan_that_finds_its_host_full_waits_in_its_lane_and_is_called(

@@ -51,7 +51,6 @@ def large_16_bit() -> bytes:
 
 
 LARGE = {
-    "JPEG": lambda: encoded(large("RGB"), "JPEG", subsampling=0),
     "progressive JPEG": lambda: encoded(
         large("RGB"), "JPEG", progressive=True, subsampling=0, exif=TURNED
     ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 from redis import Redis
+from werkzeug import Request, Response
 
 from backend.stack import Stack, environment
 from models.manifest import load_manifest
@@ -89,6 +93,28 @@ def test_a_worker_kept_for_people_leaves_bulk_work_alone(
     assert hits(site, "/bulk.png") == 0
     start("--queue", "bulk")
     until(lambda: store.lookup(urls)[0] is not None, "the other worker does the bulk work")
+
+
+def test_a_worker_that_is_told_to_stop_says_so_while_it_finishes(
+    start: Start, settings: Settings, store: Store, site: HTTPServer
+) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def answer(_: Request) -> Response:
+        asked.set()
+        assert released.wait(60)
+        return Response(encoded(drawing(3), "PNG"))
+
+    site.expect_request("/slow.png").respond_with_handler(answer)
+    url = site.url_for("/slow.png")
+    record = start()
+    put(settings, store, url, "interactive")
+    assert asked.wait(60)
+    os.kill(int(record.name.removeprefix("assay-").partition("@")[0]), signal.SIGTERM)
+    until(lambda: store.live_workers() == [], "it says that it goes")
+    assert store.lookup([url]) == [None], "it has not finished"
+    released.set()
+    until(lambda: store.lookup([url])[0] is not None, "it finishes what it runs")
 
 
 def test_the_stack_keeps_one_process_for_people(stack: Stack) -> None:
