@@ -57,6 +57,7 @@ bench: $(PYTHON_READY) ## Measure Assay against the bare machine
 	.venv/bin/python -m bench.scan
 	.venv/bin/python -m bench.lookup
 	.venv/bin/python -m bench.lookup --urls 10
+	.venv/bin/python -m bench.fairness
 
 # How long `make fuzz` looks at each target, in seconds.
 FUZZ_SECONDS ?= 1800

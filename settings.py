@@ -87,6 +87,12 @@ class Settings(BaseSettings):
         description="URLs that one caller may have judged, as `600/minute;20000/day`. "
         "Unset: 600/minute;100000/day with a key, and no limit without one.",
     )
+    api_key: str | None = Field(
+        default=None,
+        pattern=r"^[!-~]+$",
+        repr=False,
+        description="The API key that `assay check` and `assay scan` send to a server.",
+    )
     verdict_ttl: int = Field(
         default=30 * 24 * 3600, ge=60, description="Seconds that a verdict is kept."
     )

@@ -330,7 +330,7 @@ def _check(targets: list[str], settings: Settings) -> Iterator[CheckItem]:
     from backend.local import LocalJudge
 
     judge = LocalJudge(settings)
-    client = Client(local_server(settings.bind))
+    client = Client(local_server(settings.bind), key=settings.api_key)
     urls = [target for target in targets if is_url(target)]
     of_urls = client.judge(urls) if urls and client.is_alive() else judge.judge_urls(urls)
     for target in targets:
@@ -433,13 +433,15 @@ def _server(settings: Settings, given: str | None) -> Iterator[Client]:
     from backend.scan import PATIENCE
     from backend.stack import Stack
 
-    client = Client(given or local_server(settings.bind), patience=PATIENCE)
+    client = Client(
+        given or local_server(settings.bind), key=settings.api_key, patience=PATIENCE
+    )
     if given is not None or client.is_alive():
         yield client
         return
     messages().print("Starting a server for this scan …", style="dim")
     with Stack(settings) as stack:
-        yield Client(stack.url, patience=PATIENCE)
+        yield Client(stack.url, key=settings.api_key, patience=PATIENCE)
 
 
 if __name__ == "__main__":

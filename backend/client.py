@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
+from typing import Literal
 
 from backend.connection import (
     Connection,
@@ -16,9 +18,10 @@ from backend.connection import (
 from backend.schemas.checks import LONGEST_WAIT, MOST_URLS, CheckBody, CheckReply
 from backend.schemas.feedback import FeedbackBody, FeedbackReply
 from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixReply
+from backend.schemas.scans import ItemBody, ScanLine, ScanReply
 from models.errors import CheckError
 from models.feedback import How, Says
-from models.verdict import CheckItem, Verdict
+from models.verdict import CheckItem, Label, Verdict
 from workers.fetch.urls import SHORTEST_PREFIX, address_hash, canonical_url
 from workers.queue import Queue
 
@@ -28,7 +31,10 @@ __all__ = [
     "Client",
     "FeedbackReply",
     "HashedVerdict",
+    "ItemBody",
     "RefusedError",
+    "ScanLine",
+    "ScanReply",
     "ServerError",
     "UnreachableError",
     "Verdict",
@@ -144,6 +150,82 @@ class Client:
             while check.status == "pending" and (left := deadline - time.monotonic()) > 0:
                 check = self.look(check.id, wait=min(left, LONGEST_WAIT))
             yield from check.items
+
+    def create_scan(
+        self, items: Iterable[str | ItemBody], *, force: bool = False, key: str | None = None
+    ) -> ScanReply:
+        """Begin a scan.
+
+        Args:
+            items: up to 50,000 URLs, with names of your own or without.
+            force: fetch again what is known.
+            key: an idempotency key; with the same one, the same items are the same scan. If none
+                is given, one is made, so that a scan is begun once however often it is asked for.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server will not scan this.
+        """
+        bodies = (ItemBody(url=item) if isinstance(item, str) else item for item in items)
+        lines = "".join(f"{body.model_dump_json(exclude_none=True)}\n" for body in bodies)
+        return self._ask(
+            "POST",
+            "/v1/scans",
+            ScanReply,
+            params={"force": str(force).lower()},
+            data=lines.encode(),
+            headers={
+                "Content-Type": "application/jsonl",
+                "Idempotency-Key": key or uuid.uuid4().hex,
+            },
+        )
+
+    def scan(self, scan_id: str) -> ScanReply:
+        """Return how far a scan is.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server knows no such scan (any more): status 404.
+        """
+        return self._ask("GET", f"/v1/scans/{scan_id}", ScanReply)
+
+    def cancel(self, scan_id: str) -> ScanReply:
+        """Cancel what of a scan has not begun; return how far it came.
+
+        Raises:
+            ServerError: as in ``scan``.
+        """
+        return self._ask("DELETE", f"/v1/scans/{scan_id}", ScanReply)
+
+    def results(
+        self,
+        scan_id: str,
+        *,
+        order: Literal["input", "finished"] = "input",
+        follow: bool = False,
+        labels: Sequence[Label] = (),
+    ) -> Iterator[ScanLine]:
+        """Download a scan's results; a connection that breaks is made anew.
+
+        Args:
+            scan_id: its ``id``.
+            order: that of the list, or that of finishing, which leaves out what is pending.
+            follow: stay until the scan has ended; needs the order of finishing.
+            labels: only verdicts of these.
+
+        Yields:
+            Each item once.
+
+        Raises:
+            ServerError: as in ``scan``.
+        """
+        query = {"format": "jsonl", "order": order, "follow": str(follow).lower()}
+        params = {**query, "label": [label.value for label in labels]}
+        told: set[int] = set()
+        for line in self._server.lines(f"/v1/scans/{scan_id}/results", ScanLine, params=params):
+            if line.index not in told:
+                told.add(line.index)
+                yield line
 
     def lookup(self, urls: Sequence[str] = (), *, sha256: Sequence[str] = ()) -> list[CheckItem]:
         """Tell what is known already; nothing is fetched or judged.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -99,23 +100,46 @@ class Connection:
             RefusedError: the server will not do it.
             ServerError: the answer cannot be used.
         """
-        give_up_at: float | None = None
-        pause = _FIRST_PAUSE
+        patience = _Patience(self._patience)
         while True:
             try:
-                return reply.model_validate_json(self._ask_once(method, path, wait, request))
+                return reply.model_validate_json(self._send(method, path, wait, request).content)
             except ValidationError as error:
-                raise ServerError(f"{self.server} gave an answer that is not Assay's.") from error
+                raise self._strange() from error
             except UnreachableError as error:
-                now = time.monotonic()
-                give_up_at = give_up_at or now + self._patience
-                pause_now = max(pause, error.retry_after)
-                if now + pause_now > give_up_at:
-                    raise
-            time.sleep(pause_now)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+                patience.pause(error)
 
-    def _ask_once(self, method: str, path: str, wait: float, request: dict[str, object]) -> bytes:
+    def lines(self, path: str, reply: type[Reply], **request: object) -> Iterator[Reply]:
+        """Read JSON Lines as they come; if the connection breaks, ask anew, and begin again.
+
+        Args:
+            path: with the leading slash.
+            reply: what each line is read as.
+            request: further arguments of `requests.request`.
+
+        Raises:
+            ServerError: as in `ask`.
+        """
+        patience = _Patience(self._patience)
+        while True:
+            try:
+                with self._send("GET", path, 0, {**request, "stream": True}) as response:
+                    for line in _lines(response, self.server):
+                        yield reply.model_validate_json(line)
+                        patience.renew()
+                return
+            except ValidationError as error:
+                raise self._strange() from error
+            except UnreachableError as error:
+                patience.pause(error)
+
+    def _strange(self) -> ServerError:
+        return ServerError(f"{self.server} gave an answer that is not Assay's.")
+
+    def _send(
+        self, method: str, path: str, wait: float, request: dict[str, object]
+    ) -> requests.Response:
+        """Ask once, and return the answer if it tells of success."""
         try:
             response = self._session.request(
                 method,
@@ -134,7 +158,42 @@ class Connection:
             raise UnreachableError(_reason(response), _retry_after(response))
         if response.status_code not in (200, 201, 202):
             raise RefusedError(response.status_code, _reason(response))
-        return response.content
+        return response
+
+
+class _Patience:
+    """Bears with a server that cannot be reached.
+
+    Args:
+        seconds: how long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew, for the server has answered."""
+        self._ends_at: float | None = None
+        self._pause = _FIRST_PAUSE
+
+    def pause(self, error: UnreachableError) -> None:
+        """Wait before the server is asked again; raise the error if that would take too long."""
+        now = time.monotonic()
+        self._ends_at = self._ends_at or now + self._seconds
+        pause = max(self._pause, error.retry_after)
+        if now + pause > self._ends_at:
+            raise error
+        time.sleep(pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+
+def _lines(response: requests.Response, server: str) -> Iterator[bytes]:
+    """Yield the lines of an answer, but for the empty ones that keep the connection open."""
+    try:
+        yield from filter(None, response.iter_lines())
+    except requests.RequestException:
+        raise UnreachableError(f"{server} broke off.") from None
 
 
 class _Bearer(AuthBase):

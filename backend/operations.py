@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from celery import Celery
 from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -23,12 +22,12 @@ from redis import Redis, RedisError
 from backend.drain import draining
 from backend.schemas.ops import Missing, Readiness
 from models.integrity import WeightFiles
+from workers.app import Application
 from workers.metrics import METRICS, Reading, read
 from workers.metrics import Metric as Counted
 from workers.queue import QUEUES, Queue, depth
 from workers.scans import ScanStore
 from workers.store import Store, WorkerRecord
-from workers.waiting import Waiting
 
 PREFIX = "assay_"
 
@@ -48,7 +47,7 @@ class Operations:
     def __init__(
         self,
         redis: Redis,
-        celery: Celery,
+        celery: Application,
         store: Store,
         scans: ScanStore,
         weights: WeightFiles,
@@ -122,7 +121,7 @@ class Operations:
             return None
 
     def _of_the_queues(self, depths: dict[str, int]) -> Iterator[Metric]:
-        waiting = Waiting(self._redis)
+        waiting = self._celery.waiting
         yield _gauge("queue_depth", "Tasks that wait in a queue.", "queue", depths)
         yield _gauge(
             "queue_oldest_seconds",

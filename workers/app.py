@@ -50,7 +50,11 @@ def prefix(settings: Settings) -> str:
 
     Every model version has queues of its own, for its workers cannot do another's checks.
     """
-    return f"assay:celery:{load_manifest().version_with(settings.second_look)}:"
+    return f"assay:celery:{_version(settings)}:"
+
+
+def _version(settings: Settings) -> str:
+    return load_manifest().version_with(settings.second_look)
 
 
 class Application(Celery):
@@ -90,7 +94,7 @@ def make_celery(settings: Settings) -> Application:
     options |= (
         AMQP_OPTIONS if over_amqp else {**REDIS_OPTIONS, "global_keyprefix": prefix(settings)}
     )
-    celery = Application(Waiting(connect(settings.redis_url)), broker)
+    celery = Application(Waiting(connect(settings.redis_url), _version(settings)), broker)
     celery.conf.update(
         task_default_queue="interactive",
         task_ignore_result=True,  # results go to the store

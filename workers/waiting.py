@@ -1,8 +1,9 @@
 """How long tasks wait in their queue, whatever broker holds it.
 
-===========================  =====================================================================
-``assay:waiting:{queue}``    (sorted set) ids of tasks sent and not begun, by when they were sent
-===========================  =====================================================================
+===============================  =================================================================
+``assay:waiting:{v}:{queue}``    (sorted set) ids of tasks sent and not begun, by when they were
+                                 sent; each model version has queues of its own
+===============================  =================================================================
 """
 
 from __future__ import annotations
@@ -23,22 +24,27 @@ class Waiting:
 
     Args:
         redis: a client that returns bytes.
+        model_version: whose queues these are.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, model_version: str) -> None:
         self._redis = redis
+        self._model_version = model_version
+
+    def _key(self, queue: str) -> str:
+        return f"assay:waiting:{self._model_version}:{queue}"
 
     def sent(self, queue: str, task_id: str) -> None:
         """Note a task that is about to be sent."""
         with suppress(RedisError):
-            self._redis.zadd(_key(queue), {task_id: time.time()})
+            self._redis.zadd(self._key(queue), {task_id: time.time()})
 
     def begun(self, queue: str, task_id: str) -> float | None:
         """Strike a task off; returns the seconds that it waited, if that is known."""
         try:
             with self._redis.pipeline() as pipe:
-                pipe.zscore(_key(queue), task_id)
-                pipe.zrem(_key(queue), task_id)
+                pipe.zscore(self._key(queue), task_id)
+                pipe.zrem(self._key(queue), task_id)
                 at, _ = pipe.execute()
         except RedisError:
             return None
@@ -56,11 +62,7 @@ class Waiting:
         """
         now = time.time()
         if depth == 0:
-            self._redis.zremrangebyscore(_key(queue), "-inf", now - _GRACE)
+            self._redis.zremrangebyscore(self._key(queue), "-inf", now - _GRACE)
             return 0.0
-        first = self._redis.zrange(_key(queue), 0, 0, withscores=True)
+        first = self._redis.zrange(self._key(queue), 0, 0, withscores=True)
         return max(0.0, now - float(first[0][1])) if first else 0.0
-
-
-def _key(queue: str) -> str:
-    return f"assay:waiting:{queue}"

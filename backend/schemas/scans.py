@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.verdict import CheckItem, Label
-from workers.scans import ScanResult, ScanSummary
+
+if TYPE_CHECKING:  # a client needs the forms below, and no Redis
+    from workers.scans import ScanResult, ScanSummary
 
 MOST_URLS = 50_000
 LONGEST_CUSTOM_ID = 256

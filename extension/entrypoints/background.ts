@@ -10,7 +10,10 @@ import { createMenu, onMenuClicked } from "../lib/worker/menu";
 import { ReadingError, readImage } from "../lib/worker/reading";
 
 export default defineBackground(() => {
-  const checker = new Checker(async () => new Api((await loadSettings()).server));
+  const checker = new Checker(async () => {
+    const { server, key } = await loadSettings();
+    return new Api(server, key);
+  });
 
   browser.runtime.onInstalled.addListener(createMenu);
   browser.contextMenus.onClicked.addListener(onMenuClicked);

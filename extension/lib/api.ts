@@ -57,8 +57,14 @@ export interface Ready {
 }
 
 export class Api {
-  /** @param base the server's address, without a slash at its end */
-  constructor(private readonly base: string) {}
+  /**
+   * @param base the server's address, without a slash at its end
+   * @param key an API key, or empty
+   */
+  constructor(
+    private readonly base: string,
+    private readonly key = "",
+  ) {}
 
   /** Check images by URL; yields what is known at once, then whenever more may be known. */
   async *check(urls: readonly string[], options: CheckOptions): AsyncGenerator<Answer> {
@@ -75,13 +81,15 @@ export class Api {
     yield* this.follow(await this.answer("/v1/images", { method: "POST", body }));
   }
 
-  /** Ask whether the server can judge images now. */
+  /** Ask whether the server can judge images now, and would do so for this key. */
   async ready(): Promise<Ready> {
     const begun = performance.now();
     const response = await this.send("/readyz", {});
     const body: unknown = await response.json().catch(() => undefined);
     if (typeof body !== "object" || body === null) throw new ApiError("not_assay");
     const version = "model_version" in body ? String(body.model_version) : "";
+    // Anyone may ask whether it is ready; the cheapest call of the others tells what the key is worth.
+    await this.send("/v1/lookups/00000", {});
     return { version, milliseconds: Math.round(performance.now() - begun) };
   }
 
@@ -104,10 +112,13 @@ export class Api {
   }
 
   private async send(path: string, request: RequestInit): Promise<Response> {
+    const headers = new Headers(request.headers);
+    if (this.key) headers.set("Authorization", `Bearer ${this.key}`);
     let response: Response;
     try {
       response = await fetch(this.base + path, {
         ...request,
+        headers,
         credentials: "omit",
         cache: "no-store",
         signal: AbortSignal.timeout((WAIT + PATIENCE) * 1000),

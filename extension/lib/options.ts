@@ -16,12 +16,14 @@ import { help, reason, say } from "./words";
 export class OptionsForm {
   private readonly form: HTMLFormElement;
   private readonly server: HTMLInputElement;
+  private readonly key: HTMLInputElement;
   private readonly badges: HTMLInputElement;
   private readonly sites: HTMLTextAreaElement;
 
   constructor(private readonly page: Document) {
     this.form = page.forms[0]!;
     this.server = this.field("server");
+    this.key = this.field("key");
     this.badges = this.field("badges");
     this.sites = this.field("sites");
   }
@@ -37,7 +39,7 @@ export class OptionsForm {
     const settings = await loadSettings();
     this.fill(settings);
     const access = { origins: [hostPattern(settings.server)] };
-    if (await browser.permissions.contains(access)) await this.connect(settings.server);
+    if (await browser.permissions.contains(access)) await this.connect(settings);
   }
 
   /** Save what is typed, if the server's address can be used. */
@@ -50,25 +52,25 @@ export class OptionsForm {
       return this.refuse(say("options_server_denied", new URL(server).host));
     }
     const sitesOff = readSites(this.sites.value);
-    const settings = { server, badges: this.badges.checked, sitesOff };
+    const settings = { server, key: this.readKey(), badges: this.badges.checked, sitesOff };
     await saveSettings(settings);
     this.fill(settings);
     this.tell("saved", say("options_saved"));
-    await this.connect(server);
+    await this.connect(settings);
   }
 
   /** Ask the server whose address is typed whether it is ready, and say what it answers. */
   async test(): Promise<void> {
     const server = this.readServer();
     if (!server) return;
-    if (await requestAccess(server)) return this.connect(server);
+    if (await requestAccess(server)) return this.connect({ server, key: this.readKey() });
     this.tellConnection(false, say("options_server_denied", new URL(server).host));
   }
 
-  private async connect(server: string): Promise<void> {
+  private async connect({ server, key }: Pick<Settings, "server" | "key">): Promise<void> {
     this.tellConnection(undefined, say("options_testing"));
     try {
-      const { version, milliseconds } = await new Api(server).ready();
+      const { version, milliseconds } = await new Api(server, key).ready();
       const ms = String(milliseconds);
       const words = version
         ? say("options_test_ok_version", version, ms)
@@ -87,11 +89,12 @@ export class OptionsForm {
     this.fill(DEFAULTS);
     await saveSettings(DEFAULTS);
     this.tell("saved", say("options_reset_done"));
-    await this.connect(DEFAULTS.server);
+    await this.connect(DEFAULTS);
   }
 
-  private fill({ server, badges, sitesOff }: Settings): void {
+  private fill({ server, key, badges, sitesOff }: Settings): void {
     this.server.value = server;
+    this.key.value = key;
     this.badges.checked = badges;
     this.sites.value = sitesOff.join("\n");
   }
@@ -102,6 +105,10 @@ export class OptionsForm {
     this.refuse(server ? "" : say("options_server_invalid"));
     if (!server) this.tellConnection(undefined, "");
     return server;
+  }
+
+  private readKey(): string {
+    return this.key.value.trim();
   }
 
   private refuse(words: string): void {

@@ -5,6 +5,8 @@ import { browser } from "wxt/browser";
 export interface Settings {
   /** The server's address, without a slash at its end. */
   server: string;
+  /** The API key that the server asks for; empty for none. */
+  key: string;
   /** Whether images get badges on their own. */
   badges: boolean;
   /** Host names whose pages, and whose subdomains' pages, get no badges on their own. */
@@ -13,6 +15,7 @@ export interface Settings {
 
 export const DEFAULTS: Readonly<Settings> = {
   server: "http://127.0.0.1:8750",
+  key: "",
   badges: true,
   sitesOff: [],
 };

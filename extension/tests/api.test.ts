@@ -81,3 +81,14 @@ test("a server that is ready tells its model's version", async () => {
   expect(version).toBe("m1");
   expect(milliseconds).toBeGreaterThanOrEqual(0);
 });
+
+test("a key goes with every request, and is told to be wrong by the connection test", async () => {
+  const server = await serve(({ path }) => ({
+    status: path.startsWith("/v1/") ? 401 : 200,
+    body: { status: "ready" },
+  }));
+  expect(await codeOf(new Api(server.url, "assay_k").ready())).toBe("server_refused");
+  expect(new Set(server.requests.map(({ authorization }) => authorization))).toEqual(
+    new Set(["Bearer assay_k"]),
+  );
+});

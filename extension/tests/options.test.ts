@@ -6,7 +6,7 @@ import { DEFAULTS, loadSettings, saveSettings } from "../lib/settings";
 
 const contains = vi.fn();
 const request = vi.fn();
-const fetched = vi.fn<(url: string) => Promise<Response>>();
+const fetched = vi.fn<(url: string, request: { headers: Headers }) => Promise<Response>>();
 
 beforeEach(() => {
   vi.resetAllMocks();
@@ -30,7 +30,7 @@ async function open(): Promise<OptionsForm> {
 }
 
 test("the page shows the settings and tries the connection at once", async () => {
-  await saveSettings({ server: "http://localhost:1", badges: false, sitesOff: ["a.example", "b"] });
+  await saveSettings({ ...DEFAULTS, server: "http://localhost:1", badges: false, sitesOff: ["a.example", "b"] });
   await open();
   expect(server().value).toBe("http://localhost:1");
   expect(byId<HTMLInputElement>("badges").checked).toBe(false);
@@ -103,8 +103,16 @@ test.each([
   expect(byId("connection").dataset.ok).toBe("false");
 });
 
+test("the server's API key is kept, without the spaces around it", async () => {
+  const form = await open();
+  byId<HTMLInputElement>("key").value = " assay_k ";
+  await form.save();
+  expect((await loadSettings()).key).toBe("assay_k");
+  expect(fetched.mock.lastCall?.[1].headers.get("Authorization")).toBe("Bearer assay_k");
+});
+
 test("reset brings the defaults back", async () => {
-  await saveSettings({ server: "http://localhost:1", badges: false, sitesOff: ["a.example"] });
+  await saveSettings({ ...DEFAULTS, server: "http://localhost:1", badges: false, sitesOff: ["a.example"] });
   await open();
   byId("reset").click();
   await vi.waitFor(async () => expect(await loadSettings()).toEqual(DEFAULTS));

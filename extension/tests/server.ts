@@ -7,6 +7,7 @@ import { afterEach } from "vitest";
 export interface Request {
   method: string;
   path: string;
+  authorization: string | undefined;
   body: string;
 }
 
@@ -53,6 +54,7 @@ async function read(incoming: IncomingMessage): Promise<Request> {
   return {
     method: incoming.method ?? "",
     path: incoming.url ?? "",
+    authorization: incoming.headers.authorization,
     body: Buffer.concat(chunks).toString("latin1"),
   };
 }

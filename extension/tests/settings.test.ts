@@ -46,7 +46,7 @@ test("what was saved is loaded, and those who listen are told", async () => {
   expect(await loadSettings()).toEqual(DEFAULTS);
   const told = vi.fn();
   const stop = onSettings(told);
-  const settings = { server: "https://a.example", badges: false, sitesOff: ["b.example"] };
+  const settings = { ...DEFAULTS, server: "https://a.example", badges: false, sitesOff: ["b.example"] };
   await saveSettings(settings);
   await vi.waitFor(() => expect(told).toHaveBeenCalledWith(settings));
   expect(await loadSettings()).toEqual(settings);

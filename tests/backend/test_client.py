@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 from pytest_httpserver import HTTPServer
+from werkzeug import Response
 
 from backend.client import Client, RefusedError, ServerError, UnreachableError, local_server
+from backend.schemas.scans import ItemBody, ScanLine
 from tests.backend.fake_api import FakeApi, problem
 
 URLS = ["http://h/a.jpg", "http://h/gone.jpg", "http://h/slow.jpg"]
@@ -139,3 +141,53 @@ def test_the_server_on_this_machine_is_not_asked_through_a_proxy(
 )
 def test_the_server_on_this_machine_is_where_it_is_bound(bind: str, url: str) -> None:
     assert local_server(bind) == url
+
+
+def scan_line(index: int) -> str:
+    return ScanLine(url=f"http://h/{index}", status="pending", index=index).model_dump_json()
+
+
+def test_results_go_on_where_the_connection_broke_and_each_comes_once(site: HTTPServer) -> None:
+    answers = [
+        Response(f"{scan_line(0)}\n\n{scan_line(1)}\n{scan_line(2)[:9]}"),
+        problem(503, "Starting."),
+        Response("".join(f"{scan_line(n)}\n" for n in range(4))),
+    ]
+    answers[0].content_length = 1000  # more than there is
+    asked = site.expect_request("/v1/scans/7/results", "GET")
+    asked.respond_with_handler(lambda _: answers.pop(0))
+
+    lines = Client(site.url_for(""), patience=30).results("7", order="finished", follow=True)
+
+    assert [line.index for line in lines] == [0, 1, 2, 3]
+    (request, _), *_ = site.log
+    assert dict(request.args) == {"format": "jsonl", "order": "finished", "follow": "true"}
+
+
+def test_without_patience_results_that_break_off_are_an_error(site: HTTPServer) -> None:
+    answer = Response(f"{scan_line(0)}\n")
+    answer.content_length = 1000
+    site.expect_request("/v1/scans/7/results").respond_with_handler(lambda _: answer)
+
+    lines = Client(site.url_for("")).results("7")
+
+    with pytest.raises(UnreachableError, match="broke off"):
+        list(lines)
+
+
+def test_results_that_are_not_assays_are_an_error(site: HTTPServer) -> None:
+    site.expect_request("/v1/scans/7/results").respond_with_data("<html>")
+
+    with pytest.raises(ServerError, match="not Assay's"):
+        list(Client(site.url_for("")).results("7"))
+
+
+def test_a_scan_that_is_asked_for_again_is_asked_for_by_the_same_key(site: HTTPServer) -> None:
+    site.expect_request("/v1/scans", "POST").respond_with_handler(lambda _: problem(503, "Later."))
+
+    with pytest.raises(UnreachableError, match="Later"):
+        Client(site.url_for(""), patience=1).create_scan(["http://h/1", ItemBody(url="http://h/2")])
+
+    assert len(site.log) > 1
+    assert len({request.headers["Idempotency-Key"] for request, _ in site.log}) == 1
+    assert site.log[0][0].data == b'{"url":"http://h/1"}\n{"url":"http://h/2"}\n'

@@ -232,7 +232,7 @@ def test_without_a_store_the_answer_is_503_and_says_when_to_try_again(
     problem_of(answer)
     ready = app.test_client().get("/readyz")
     assert ready.status_code == 503
-    assert ready.get_json()["missing"] == ["store", "worker"]
+    assert ready.get_json()["missing"] == ["store", "broker", "worker"]
     assert app.test_client().get("/healthz").status_code == 200
 
 

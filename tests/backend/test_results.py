@@ -137,3 +137,17 @@ def test_a_url_that_fills_a_megabyte_is_known_again(tmp_path: Path) -> None:
 
     with ResultsFile(path) as results:
         assert results.known == {item.url}
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@a", "\ta", "'=1", "''@a", "'a", "http://h/=1"]
+
+
+def test_no_cell_of_a_csv_is_a_formula_and_each_url_is_known_again(tmp_path: Path) -> None:
+    items = [*map(failed, FORMULAS), done("http://h/1", evidence=[claim("x")])]
+    write(path := tmp_path / "out.csv", items)
+
+    with path.open(newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t"))]
+    with ResultsFile(path) as results:
+        assert results.known == {*FORMULAS, "http://h/1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -98,6 +99,34 @@ def statuses(api: str, check_id: str) -> list[str]:
 def until_done(api: str, check_id: str, count: int, seconds: float = 120) -> None:
     """Wait until every item of the check has a verdict."""
     until(lambda: statuses(api, check_id) == ["done"] * count, "every image has a verdict", seconds)
+
+
+def scan(api: str, urls: Sequence[str]) -> str:
+    """Ask for a scan, and return its id."""
+    answer = requests.post(f"{api}/v1/scans", json={"urls": list(urls)}, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def judged(api: str, scan_id: str) -> int:
+    """Count the images of a scan that have a verdict; 0 while the API has no answer."""
+    answer = requests.get(f"{api}/v1/scans/{scan_id}", timeout=60)
+    return int(answer.json()["counts"]["done"]) if answer.ok else 0
+
+
+def until_judged_once(api: str, scan_id: str, urls: Sequence[str], seconds: float = 300) -> None:
+    """Wait until a scan has ended; see that each URL has a verdict, and one only."""
+
+    def ended() -> bool:
+        answer = requests.get(f"{api}/v1/scans/{scan_id}", timeout=60)
+        return answer.ok and answer.json()["status"] == "done"
+
+    until(ended, "the scan ends", seconds)
+    lines = requests.get(f"{api}/v1/scans/{scan_id}/results", timeout=60).text.splitlines()
+    results = [json.loads(line) for line in lines]
+    assert [result["url"] for result in results] == list(urls)
+    assert {result["status"] for result in results} == {"done"}
+    assert judged(api, scan_id) == len(urls), "none was counted twice"
 
 
 def pictures(site: HTTPServer, count: int, delay: float, prefix: str = "") -> list[str]:

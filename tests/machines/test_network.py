@@ -18,7 +18,16 @@ from settings import Settings
 from tests.conftest import settings_at, until
 from tests.machines.network import HUB, NETWORK, Network, missing, network
 from tests.machines.redises import Node
-from tests.machines.roles import api, check, pictures, role, until_done
+from tests.machines.roles import (
+    api,
+    check,
+    judged,
+    pictures,
+    role,
+    scan,
+    until_done,
+    until_judged_once,
+)
 
 REASON = missing()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -90,6 +99,27 @@ def test_a_machine_that_is_cut_off_in_mid_work_delays_and_loses_nothing_for_good
     assert requests_of(place, 0) > before, "it does its share again"
     assert _items(place, asked["id"]) == results, "nothing was judged or recorded again"
     assert not list(place.redis.scan_iter("assay:flight:*")), "no job is left"
+
+
+@pytest.mark.timeout(600)
+def test_a_scan_ends_with_one_result_for_each_image_although_a_machine_is_cut_off(
+    place: Place,
+) -> None:
+    urls = pictures(place.site, 120, delay=0.3)
+    until(lambda: _workers(place) == 2, "both workers live", 200)
+    asked = scan(place.server, urls)
+    until(lambda: requests_of(place, 0) >= 2 and requests_of(place, 1) >= 2, "both work", 200)
+    place.network.cut(0)
+    assert judged(place.server, asked) < 120
+    until_judged_once(place.server, asked, urls)
+
+    place.network.mend(0)
+    until(lambda: _workers(place) == 2, "the other is back", 200)
+    before = requests_of(place, 0)
+    more = pictures(place.site, 60, delay=0.3, prefix="more")
+    until_judged_once(place.server, scan(place.server, more), more)
+    assert requests_of(place, 0) > before, "it does its share again"
+    until_judged_once(place.server, asked, urls)
 
 
 @pytest.mark.timeout(600)

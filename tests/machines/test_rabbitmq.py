@@ -14,9 +14,19 @@ from models.manifest import load_manifest
 from settings import Settings
 from tests.conftest import hits, settings_at, until
 from tests.machines.rabbitmq import Rabbit, find_program
-from tests.machines.roles import api, check, kill, pictures, role, until_done
+from tests.machines.roles import (
+    api,
+    check,
+    judged,
+    kill,
+    pictures,
+    role,
+    scan,
+    until_done,
+    until_judged_once,
+)
 from workers.app import make_celery
-from workers.queue import Queue, enqueue
+from workers.queue import Queue, depth, enqueue
 from workers.store import Store
 
 PROGRAM = find_program()
@@ -90,6 +100,28 @@ def test_what_was_queued_and_what_ran_outlive_a_broker_that_is_killed(
     )
 
 
+@pytest.mark.timeout(600)
+def test_a_scan_outlives_the_broker_and_a_worker_with_one_result_for_each_image(
+    server: str,
+    settings: Settings,
+    rabbit: Rabbit,
+    worker: psutil.Process,
+    site: HTTPServer,
+    tmp_path: Path,
+) -> None:
+    urls = pictures(site, 60, delay=0.3, prefix="scanned")
+    asked = scan(server, urls)
+    until(lambda: judged(server, asked) >= 4, "the scan has begun", 200)
+    rabbit.kill()
+    rabbit.start()
+    before = judged(server, asked)
+    until(lambda: judged(server, asked) >= min(before + 4, 60), "it goes on", 200)
+    kill(worker)
+    assert judged(server, asked) < 60
+    with role(settings, "worker", log=tmp_path / "other.log"):
+        until_judged_once(server, asked, urls)
+
+
 def test_without_its_broker_the_api_says_so_and_goes_on_when_it_is_back(
     server: str, rabbit: Rabbit, worker: psutil.Process, site: HTTPServer
 ) -> None:
@@ -145,3 +177,14 @@ def _fetching(worker: psutil.Process, site: HTTPServer) -> bool:
         for child in worker.children()
         for connection in child.net_connections()
     )
+
+
+def test_the_depth_of_a_queue_is_asked_of_rabbitmq(settings: Settings) -> None:
+    celery = make_celery(settings)
+    before = depth(celery, "bulk")
+    for number in range(3):
+        address = f"https://example.com/{number}"
+        enqueue(
+            celery, [{"address": address, "since": 0, "referer": None, "queue": "bulk"}], "bulk"
+        )
+    assert depth(celery, "bulk") == before + 3

@@ -115,9 +115,9 @@ def test_what_another_version_counted_is_left_alone(meter: Meter, redis: Redis) 
 
 
 def test_the_oldest_that_waits_gives_the_age_of_its_queue(redis: Redis) -> None:
-    waiting = Waiting(redis)
+    waiting = Waiting(redis, "v")
     waiting.sent("bulk", "a")
-    redis.zadd("assay:waiting:bulk", {"b": float(redis.time()[0]) - 100})
+    redis.zadd("assay:waiting:v:bulk", {"b": float(redis.time()[0]) - 100})
     assert 99 <= waiting.oldest("bulk", depth=2) < 160
     assert waiting.oldest("interactive", depth=1) == 0, "sent by somebody else"
     waited = waiting.begun("bulk", "b")
@@ -128,8 +128,8 @@ def test_the_oldest_that_waits_gives_the_age_of_its_queue(redis: Redis) -> None:
 
 
 def test_tasks_that_the_broker_lost_are_forgotten(redis: Redis) -> None:
-    waiting = Waiting(redis)
+    waiting = Waiting(redis, "v")
     waiting.sent("bulk", "just being sent")
-    redis.zadd("assay:waiting:bulk", {"lost": float(redis.time()[0]) - 100})
+    redis.zadd("assay:waiting:v:bulk", {"lost": float(redis.time()[0]) - 100})
     assert waiting.oldest("bulk", depth=0) == 0
-    assert redis.zrange("assay:waiting:bulk", 0, -1) == [b"just being sent"]
+    assert redis.zrange("assay:waiting:v:bulk", 0, -1) == [b"just being sent"]

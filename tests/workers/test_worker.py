@@ -159,6 +159,11 @@ def ended(scans: ScanStore, scan_id: str = SCAN) -> Callable[[], bool]:
     return lambda: summary(scans, scan_id).finished_at is not None
 
 
+def forget(redis: Redis, *patterns: str) -> None:
+    for key in (key for pattern in patterns for key in redis.keys(pattern)):
+        redis.delete(key)
+
+
 def test_a_scan_is_carried_out_by_itself(
     worker: psutil.Process, scans: ScanStore, site: HTTPServer
 ) -> None:
@@ -213,11 +218,10 @@ def test_a_scan_goes_on_after_its_worker_and_all_messages_are_gone(
     until(lambda: summary(scans).done > 3, "it is under way")
     for child in worker.children():
         os.kill(child.pid, signal.SIGKILL)
-    redis.delete(*redis.keys("assay:celery:*"))
+    forget(redis, "assay:celery:*:bulk", "assay:celery:*:unacked*")
     # As if a while had passed:
-    redis.delete(*redis.keys("assay:flight:*"), *redis.keys("assay:judging:*"))
-    (turns,) = redis.keys("assay:turns:*")
-    for key in (scan_key(SCAN, ":todo"), turns):
+    forget(redis, "assay:flight:*", "assay:judging:*")
+    for key in (scan_key(SCAN, ":todo"), *redis.keys("assay:turns:*")):
         for member, score in redis.zrange(key, 0, -1, withscores=True):
             redis.zadd(key, {member: float(score) - (LEASE if float(score) > 1e9 else 0)}, xx=True)
     until(ended(scans), "every item has its result", 120)
