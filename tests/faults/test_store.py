@@ -42,16 +42,25 @@ def evicted(cluster: Cluster) -> int:
     return int(cluster.redis.info("stats")["evicted_keys"])  # type: ignore[index]
 
 
+def get(cluster: Cluster, path: str) -> requests.Response:
+    return requests.get(f"{cluster.url}{path}", timeout=30)
+
+
 def test_a_valkey_at_its_memory_limit_gives_up_cache_and_no_job(
     tmp_path: Path, images: ImageSite
 ) -> None:
     with Cluster(tmp_path, valkey=FULL) as cluster:
+        # A job that nobody touches for long, and that would be the first to go if jobs could go.
+        body = {"urls": images.urls(20, first=URLS)}
+        idle = requests.post(f"{cluster.url}/v1/scans", json=body, timeout=30).json()["links"]
+        until(lambda: get(cluster, idle["self"]).json()["status"] == "done", "it has ended", 300)
         before = fill_with_cache(cluster)
         assert before > 0
         drive, end = through_a_scan(cluster.url, images.urls(URLS))
         verify(cluster, end())
         assert drive.statuses[503] == 0, "there was room for all that matters"
         assert evicted(cluster) > before
+        assert get(cluster, idle["results"]).text.count('"status":"done"') == 20
 
 
 def test_a_valkey_with_no_memory_left_at_all_stops_work_and_loses_none(
