@@ -79,7 +79,7 @@ def configure_logs(settings: Settings) -> None:
     structlog.configure(
         processors=[*_ADDED, *_RENDERED],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Unfailing(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

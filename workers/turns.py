@@ -84,8 +84,11 @@ class Turns:
     def _wanted(self) -> int:
         """Return how many turns the work that is ready and the workers that live are worth."""
         ready = self._scans.ready()
-        workers = self._store.live_workers()
-        processes = sum(worker.processes for worker in workers if "bulk" in worker.queues)
+        processes = sum(
+            worker.processes
+            for worker in self._store.live_workers()
+            if "bulk" in worker.queues and worker.model_version == self._store.model_version
+        )
         return min(max(1, TURNS_PER_PROCESS * processes), -(-ready // TURN_ITEMS))
 
     def _send(self, turn_id: str) -> None:

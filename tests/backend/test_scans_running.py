@@ -122,7 +122,8 @@ def test_cancelling_leaves_what_has_not_begun(
     assert cancelled.counts.cancelled > 0
     until(lambda: ended(client, scan.id), "what was under way has ended")
     last = client.cancel(scan.id)
-    assert last.counts.cancelled == cancelled.counts.cancelled
+    # What waited for its host under way was put back, and ended then.
+    assert last.counts.cancelled >= cancelled.counts.cancelled
     fetched = len(site.log)
     assert fetched <= MANY - last.counts.cancelled
     codes = Counter(line.error.code for line in client.results(scan.id) if line.error)

@@ -64,6 +64,7 @@ class ImageSite:
 
     def __exit__(self, *_: object) -> None:
         self._do(self._close(list(self._servers)))
+        self._do(self._hang_up())
         for clog in self._clogs:
             clog.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -117,6 +118,13 @@ class ImageSite:
         for host in hosts:
             if server := self._servers.pop(host, None):
                 server.close()
+
+    async def _hang_up(self) -> None:
+        """End what still answers."""
+        answering = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
 
     async def _answer(
         self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -64,10 +64,13 @@ def test_turns_that_were_sent_before_are_replaced(
 def test_a_worker_that_vanished_before_does_not_count_as_alive(
     store: Store, set_back: Callable[[], None]
 ) -> None:
-    store.worker_lives(WorkerRecord(name="gone", queues=("interactive",), processes=1))
-    assert len(store.live_workers()) == 1
+    gone = WorkerRecord(
+        name="gone", queues=("interactive",), processes=1, model_version=store.model_version
+    )
+    store.worker_lives(gone)
+    assert store.live_workers() == [gone]
     set_back()
     assert store.live_workers() == []
-    here = WorkerRecord(name="here", queues=("interactive",), processes=1)
+    here = gone.model_copy(update={"name": "here"})
     store.worker_lives(here)
     assert store.live_workers() == [here]

@@ -35,10 +35,10 @@ def celery(valkey_url: str) -> Celery:
 @pytest.fixture
 def turns(redis: Redis, celery: Celery, store: Store, scans: ScanStore) -> Turns:
     store.worker_lives(
-        WorkerRecord(name="a", queues=("interactive", "bulk"), processes=3, model_version="v")
+        WorkerRecord(name="a", queues=("interactive", "bulk"), processes=3, model_version="test-1")
     )
     store.worker_lives(
-        WorkerRecord(name="b", queues=("interactive",), processes=7, model_version="v")
+        WorkerRecord(name="b", queues=("interactive",), processes=7, model_version="test-1")
     )
     return Turns(redis, celery, store, scans)
 
