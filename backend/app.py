@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import orjson
+from flask import Response, request
 from flask.json.provider import JSONProvider
 from flask_openapi3 import Info
 
@@ -77,9 +78,17 @@ def create_app(settings: Settings | None = None) -> Api:
     auth.register(app, settings, KeyStore.open(settings))
     limits.register(app, settings)
     problems.register(app)
+    app.after_request(_keep_out_of_caches)
     for module in (checks, lookups, images, scans, feedback, ops):
         app.register_api(module.blueprint)
     return app
+
+
+def _keep_out_of_caches(answer: Response) -> Response:
+    """Say of what says nothing itself that no cache may keep it: it is one caller's own."""
+    if request.path.startswith("/v1/"):
+        answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
 
 
 def _services(settings: Settings) -> Services:

@@ -180,10 +180,11 @@ def test_the_page_s_python_runs(served: dict[str, str], tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    first, second, third = done.stdout.splitlines()
+    first, second, *scanned, last = done.stdout.splitlines()
     assert re.search(r"photo.jpg (ai|real|uncertain)$", first)
     assert re.search(r"painting.png (ai|real|uncertain)$", second)
-    assert 0 <= float(third) <= 1
+    assert sorted(scanned) == ["0 done", "1 done"]
+    assert 0 <= float(last) <= 1
 
 
 def test_what_is_hashed_is_what_the_page_says() -> None:

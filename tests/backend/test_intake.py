@@ -124,6 +124,7 @@ FAULTS = [
     ("application/json", b'{"items": [{"url": "a", "id": 1}]}', "body.items.0", "list of objects"),
     ("application/json", b'{"items": [{"url": "a", "custom_id": 1}]}', "body.items.0", "custom_id"),
     ("application/json", b'{"urls": ["' + b"a" * 8193 + b'"]}', "body.urls.0", "8,192"),
+    ("application/json", b'{"urls": ["' + b"a" * 2**20 + b'"]}', "body", "far over"),
     ("application/jsonl", b"", "body", "no URL"),
     ("application/jsonl", b'{"url": "a"}\n{"ur', "line 2", "not JSON"),
     ("application/jsonl", b'{"url": "a"}\n\n["a"]', "line 3", "JSON object"),

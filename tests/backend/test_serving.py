@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -201,12 +203,15 @@ def test_an_api_told_to_stop_answers_who_waits_and_takes_no_more(
 def test_a_connection_that_is_open_while_the_api_ends_is_told_that_it_is_not_ready(
     settings: Settings, tmp_path: Path
 ) -> None:
-    with an_api(settings, tmp_path / "api.log") as (process, url), connection_to(url) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    with an_api(settings, tmp_path / "api.log") as (process, url):
+        connection = HTTPConnection(url.removeprefix("http://"), timeout=90)
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b'{"status":"ok"}')
         for child in psutil.Process(process.pid).children():
             os.kill(child.pid, signal.SIGTERM)
-        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        answer = connection.makefile("rb").read()  # to the end: the server closes it
-        assert answer.startswith(b"HTTP/1.1 503 "), answer
-        assert b'"draining"' in answer
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        assert answer.status == 503
+        assert json.loads(answer.read())["status"] == "draining"
+        connection.close()

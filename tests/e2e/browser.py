@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Worker, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, Worker
 
 EXTENSION = Path(__file__).parents[2] / "extension" / ".output" / "chrome-mv3"
 EXTENSION_ID = "ogpobafbiekihfldlbjgmeedgmabengf"
@@ -30,10 +30,11 @@ _WITH_EXTENSION = (
 
 
 @contextmanager
-def chromium(profile: Path, **options: object) -> Iterator[BrowserContext]:
+def chromium(playwright: Playwright, profile: Path, **options: object) -> Iterator[BrowserContext]:
     """Start the machine's Chromium on a fresh profile, with the extension.
 
     Args:
+        playwright: the one that runs; a process can have no other.
         profile: an empty folder.
         options: what playwright's `launch_persistent_context` takes.
 
@@ -44,34 +45,32 @@ def chromium(profile: Path, **options: object) -> Iterator[BrowserContext]:
         raise FileNotFoundError(
             "The extension is not built: cd extension && npm ci && npm run build"
         )
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=_program(),
-            headless=False,  # a flag says how
-            args=[*_FLAGS, *_WITH_EXTENSION],
-            **options,  # type: ignore[arg-type]
-        )
-        try:
-            service_worker(context)  # the extension is there once its worker is
-            yield context
-        finally:
-            context.close()
+    context = playwright.chromium.launch_persistent_context(
+        profile,
+        executable_path=_program(),
+        headless=False,  # a flag says how
+        args=[*_FLAGS, *_WITH_EXTENSION],
+        **options,  # type: ignore[arg-type]
+    )
+    try:
+        service_worker(context)  # the extension is there once its worker is
+        yield context
+    finally:
+        context.close()
 
 
 @contextmanager
-def bare_chromium(*flags: str) -> Iterator[Browser]:
+def bare_chromium(playwright: Playwright, *flags: str) -> Iterator[Browser]:
     """Start the machine's Chromium without any extension.
 
     Raises:
         FileNotFoundError: there is no Chromium.
     """
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_program(), args=[*_FLAGS, *flags])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(executable_path=_program(), args=[*_FLAGS, *flags])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def _program() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, expect, sync_playwright
 from pytest_httpserver import HTTPServer
 from skimage import data
 
@@ -97,7 +97,10 @@ def main(target: Path) -> None:
                 fetch_allow_nets=(ip_network("127.0.0.0/8"),),
             )
         ) as stack,
-        chromium(Path(folder, "profile"), viewport=VIEW, device_scale_factor=1.5) as context,
+        sync_playwright() as playwright,
+        chromium(
+            playwright, Path(folder, "profile"), viewport=VIEW, device_scale_factor=1.5
+        ) as context,
     ):
         favicon(site)
         use_server(context, stack.url)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Playwright
 from pytest_httpserver import HTTPServer
 from redis import Redis
 
@@ -31,8 +31,9 @@ WAYS = {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     with bare_chromium(
+        playwright,
         f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
         # Of late it keeps pages of the internet from loopback by itself; other browsers do not.
         "--disable-features=LocalNetworkAccessChecks",

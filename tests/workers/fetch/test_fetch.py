@@ -16,6 +16,8 @@ from tests.workers.fetch.servers import CERTIFICATE, Serve, answer, redirect
 from workers.fetch import dial
 from workers.fetch.client import Fetched, Fetcher, FetchError, Limits
 
+pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")  # no socket is left open
+
 HOST = "pictures.localhost"
 """A name that no resolver is asked for by others; here each test says what it means."""
 

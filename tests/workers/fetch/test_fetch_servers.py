@@ -18,6 +18,8 @@ from tests.workers.fetch.servers import OK, Serve, Step, answer
 from workers.fetch import TurnedAwayError
 from workers.fetch.client import Fetched, Fetcher, FetchError, retry_after
 
+pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")  # no socket is left open
+
 LATER = 10.0
 """Seconds, far beyond every limit here."""
 
