@@ -18,8 +18,9 @@ from backend.observing import request_id
 
 log = structlog.get_logger()
 
-RETRY_AFTER = 5
-"""Seconds after which a client may try again when Redis, the broker or room on the disk is away."""
+RETRY_AFTER = 3
+"""Seconds after which a client may try again when Redis, the broker or room on the disk is away;
+fewer than the server keeps a connection open, which it may be just closing else."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 PROBLEM_TYPE = "application/problem+json"
 NOT_AN_OBJECT = "A JSON object is needed, with Content-Type: application/json."
