@@ -121,7 +121,9 @@ class _Limits:
                 raise RequestEntityTooLarge(
                     f"This asks for {urls:,} URLs at once; {_words(quota)} are allowed."
                 )
-        spent = [q for q in quotas if not self._strategy.hit(q, payer, cost=urls)]
+        spent = [q for q in quotas if not self._strategy.test(q, payer, cost=urls)]
+        if not spent:  # one that refuses must not cost the others anything
+            spent = [q for q in quotas if not self._strategy.hit(q, payer, cost=urls)]
         g.quotas = [self._left(quota, payer) for quota in quotas]
         if spent:
             log.info("limited", caller=caller().id, quotas=[_name(q) for q in spent], urls=urls)
