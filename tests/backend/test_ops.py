@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,15 @@ def samples_of(text: str):
     return [sample for family in prometheus(text) for sample in family.samples]
 
 
-def test_the_figures_of_a_running_service(stack: Stack, site: HTTPServer) -> None:
+@pytest.fixture
+def unused_stack(tmp_path: Path) -> Iterator[Stack]:
+    """Of its own, for what other tests leave under way on the common one would be counted too."""
+    with Stack(settings_at(tmp_path)) as running:
+        yield running
+
+
+def test_the_figures_of_a_running_service(unused_stack: Stack, site: HTTPServer) -> None:
+    stack = unused_stack
     site.expect_request("/a.png").respond_with_data(encoded(drawing(77), "PNG"))
     urls = [site.url_for("/a.png"), site.url_for("/none.png")]
     before = scrape(stack)
