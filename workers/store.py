@@ -48,8 +48,10 @@ from workers.fetch.urls import SHORTEST_PREFIX
 from workers.fetch.urls import address_hash as _hash
 from workers.queue import Queue
 
-QUEUED_TTL = 15 * 60
-"""Seconds after which a job that no worker has begun is taken for lost."""
+QUEUED_TTL = 120
+"""Seconds after which a job that no worker has begun is taken for lost. A Redis broker may hand a
+message to a machine that was cut off just now, or lose one when it fails over. Where it merely
+waits, whoever asks again makes a second job, which finds the work done."""
 RUNNING_TTL = 90
 """Seconds after which a job that was begun is taken for lost; above a task's hard time limit."""
 CHECK_TTL = 3600
