@@ -31,7 +31,7 @@ from workers.metrics import meter
 from workers.scans import ScanStore
 from workers.spool import Spool
 from workers.store import Store
-from workers.tending import Tender
+from workers.turns import Turns
 
 DESCRIPTION = "Tells whether images on the web are likely AI-made."
 LARGEST_BODY = 2**20
@@ -100,8 +100,9 @@ def _services(settings: Settings) -> Services:
     scans = ScanStore.open(settings)
     spool = Spool(settings.data_dir / "uploads")
     spool.sweep()
+    redis = connect(str(settings.redis_url))
     operations = Operations(
-        redis=connect(str(settings.redis_url)),
+        redis=redis,
         celery=celery,
         store=store,
         scans=scans,
@@ -113,7 +114,7 @@ def _services(settings: Settings) -> Services:
         store=store,
         spool=spool,
         scans=scans,
-        turns=Tender.open(settings, celery, store, scans).turns,
+        turns=Turns(redis, celery, store, scans),
         feedback=FeedbackStore.open(settings),
         operations=operations,
     )

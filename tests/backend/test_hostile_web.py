@@ -6,7 +6,6 @@ import gzip
 import json
 import random
 import socket
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,12 +18,13 @@ from backend.stack import Stack
 from models.errors import ErrorCode
 from tests.conftest import until
 from tests.models.image_files import (
+    TIFF_BOMB,
+    bmp_bytes,
     gif_bytes,
     jpeg_segment,
     picture,
     png,
     png_chunk,
-    tiff,
     webp_canvas,
     with_jpeg_segment,
     with_png_chunk,
@@ -102,12 +102,6 @@ SERVERS: dict[str, tuple[ErrorCode | None, list[Step]]] = {
 STATUSES = (204, 206, 304, 403, 404, 410, 500, 502)
 
 
-def bmp_bomb() -> bytes:
-    data = bytearray(encoded(picture(), "BMP"))
-    struct.pack_into("<ii", data, 18, 50_000, 50_000)
-    return bytes(data)
-
-
 def wrong_crc() -> bytes:
     data = bytearray(PNG)
     data[data.index(b"IDAT") + 9] ^= 1
@@ -134,21 +128,10 @@ BYTES: dict[str, tuple[ErrorCode | None, bytes]] = {
         png(50_000, 50_000, 1, 0, bytes(100_000)),
     ),
     "a pixel bomb in GIF": (ErrorCode.TOO_MANY_PIXELS, gif_bytes(65_535, 65_535)),
-    "a pixel bomb in BMP": (ErrorCode.TOO_MANY_PIXELS, bmp_bomb()),
+    "a pixel bomb in BMP": (ErrorCode.TOO_MANY_PIXELS, bmp_bytes(50_000, 50_000)),
     "a pixel bomb in TIFF": (
         ErrorCode.TOO_MANY_PIXELS,
-        tiff(
-            [
-                (256, 4, 1, 50_000),
-                (257, 4, 1, 50_000),
-                (258, 3, 1, 8),
-                (259, 3, 1, 1),
-                (262, 3, 1, 1),
-                (273, 4, 1, 8),
-                (278, 4, 1, 50_000),
-                (279, 4, 1, 100),
-            ]
-        ),
+        TIFF_BOMB,
     ),
     "a pixel bomb in ICO": (ErrorCode.UNSUPPORTED_FORMAT, b"\0\0\1\0\xff\xff" + bytes(16_000)),
     "a pixel bomb in WebP": (ErrorCode.TOO_MANY_PIXELS, webp_canvas(16_000, 16_000)),

@@ -57,6 +57,21 @@ def tiff(tags: list[tuple[int, int, int, int]], rest: bytes = b"") -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + rest
 
 
+TIFF_BOMB = tiff(
+    [
+        (256, 4, 1, 50_000),
+        (257, 4, 1, 50_000),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (273, 4, 1, 8),
+        (278, 4, 1, 50_000),
+        (279, 4, 1, 100),
+    ]
+)
+"""Claims 50,000 × 50,000 pixels."""
+
+
 def webp_canvas(width: int, height: int) -> bytes:
     """An extended WebP that announces a canvas, and holds a small picture."""
     image = encoded(picture(), "WEBP")[12:]
@@ -102,3 +117,10 @@ def mean_difference(pixels: NDArray[np.uint8], image: Image.Image) -> float:
 
 def as_file(array: NDArray[Any], kind: str, **options: object) -> bytes:
     return encoded(Image.fromarray(array), kind, **options)
+
+
+def bmp_bytes(width: int, height: int) -> bytes:
+    """A small BMP whose header claims this size."""
+    data = bytearray(encoded(picture(), "BMP"))
+    struct.pack_into("<ii", data, 18, width, height)
+    return bytes(data)

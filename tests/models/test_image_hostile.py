@@ -18,6 +18,8 @@ from models.container import DamagedError, take_apart
 from models.errors import ErrorCode, ImageError
 from models.image import decode, sniff
 from tests.models.image_files import (
+    TIFF_BOMB,
+    bmp_bytes,
     gif_bytes,
     jpeg_segment,
     mean_difference,
@@ -190,32 +192,15 @@ def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
 # Bombs
 
 
-def bmp_header(width: int, height: int) -> bytes:
-    data = bytearray(encoded(picture(), "BMP"))
-    struct.pack_into("<ii", data, 18, width, height)
-    return bytes(data)
-
-
 @pytest.mark.parametrize(
     "data",
     [
         pytest.param(png(50_000, 50_000, 1, 0, bytes(100_000)), id="50,000 × 50,000 one-bit PNG"),
         pytest.param(gif_bytes(65_535, 65_535), id="GIF"),
-        pytest.param(bmp_header(50_000, 50_000), id="BMP"),
+        pytest.param(bmp_bytes(50_000, 50_000), id="BMP"),
         pytest.param(webp_canvas(16_000, 16_000), id="WebP"),
         pytest.param(
-            tiff(
-                [
-                    (256, 4, 1, 50_000),
-                    (257, 4, 1, 50_000),
-                    (258, 3, 1, 8),
-                    (259, 3, 1, 1),
-                    (262, 3, 1, 1),
-                    (273, 4, 1, 8),
-                    (278, 4, 1, 50_000),
-                    (279, 4, 1, 100),
-                ]
-            ),
+            TIFF_BOMB,
             id="TIFF",
         ),
         pytest.param(encoded(Image.new("1", (16_385, 64)), "PNG"), id="16,385 pixels a side"),

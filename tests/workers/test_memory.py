@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
-import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
@@ -16,13 +14,21 @@ from PIL import Image
 from pytest_httpserver import HTTPServer
 from redis import Redis
 
-from backend.stack import environment
 from models.errors import ErrorCode
 from models.manifest import load_manifest
 from settings import Settings
 from tests.conftest import settings_at, until
-from tests.models.image_files import gif_bytes, picture, png, png_chunk, webp_canvas, with_png_chunk
+from tests.models.image_files import (
+    bmp_bytes,
+    gif_bytes,
+    picture,
+    png,
+    png_chunk,
+    webp_canvas,
+    with_png_chunk,
+)
 from tests.pictures import encoded
+from tests.workers.running import a_worker
 from workers.app import make_celery
 from workers.queue import Job, enqueue
 from workers.store import Store
@@ -68,17 +74,11 @@ LARGE = {
 }
 
 
-def bmp_bomb() -> bytes:
-    data = bytearray(encoded(picture(), "BMP"))
-    struct.pack_into("<ii", data, 18, 50_000, 50_000)
-    return bytes(data)
-
-
 PNG = encoded(picture(), "PNG")
 BOMBS = {
     "one-bit PNG of 50,000 × 50,000": png(50_000, 50_000, 1, 0, bytes(100_000)),
     "pixel bomb in GIF": gif_bytes(65_535, 65_535),
-    "pixel bomb in BMP": bmp_bomb(),
+    "pixel bomb in BMP": bmp_bytes(50_000, 50_000),
     "pixel bomb in WebP": webp_canvas(16_000, 16_000),
     "pixel bomb in ICO": b"\0\0\1\0\xff\xff" + bytes(16_000),
     "zTXt bomb": with_png_chunk(
@@ -106,20 +106,9 @@ def store(settings: Settings, redis: Redis) -> Store:
 @pytest.fixture
 def process(settings: Settings, store: Store, tmp_path: Path) -> Iterator[psutil.Process]:
     """The one process of a worker that judges."""
-    with (tmp_path / "worker.log").open("wb") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "backend.cli", "worker"],
-            env=environment(settings),
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        until(lambda: bool(store.live_workers()), "the worker lives")
-        (child,) = psutil.Process(worker.pid).children()
+    with a_worker(settings, store, tmp_path / "worker.log") as worker:
+        (child,) = worker.children()
         yield child
-    finally:
-        worker.kill()
-        worker.wait(10)
 
 
 def peak(process: psutil.Process) -> int:

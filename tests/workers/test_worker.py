@@ -23,6 +23,7 @@ from models.manifest import load_manifest
 from settings import Settings
 from tests.conftest import hits, settings_at, until
 from tests.pictures import drawing, encoded
+from tests.workers.running import a_worker
 from workers.app import make_celery
 from workers.queue import Queue, enqueue
 from workers.scans import ScanItem, ScanStore, ScanSummary
@@ -44,17 +45,8 @@ def store(settings: Settings, redis: Redis) -> Store:
 @pytest.fixture
 def worker(settings: Settings, store: Store, tmp_path: Path) -> Iterator[psutil.Process]:
     """A worker with one process, ready for work."""
-    with (tmp_path / "worker.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "backend.cli", "worker"],
-            env=environment(settings),
-            stdout=log,
-            stderr=log,
-        )
-    until(lambda: bool(store.live_workers()), "the worker lives")
-    yield psutil.Process(process.pid)
-    process.kill()
-    process.wait(10)
+    with a_worker(settings, store, tmp_path / "worker.log") as running:
+        yield running
 
 
 def put(settings: Settings, store: Store, urls: list[str], queue: Queue = "interactive") -> None:
