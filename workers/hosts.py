@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from redis import Redis
 
@@ -61,15 +61,37 @@ return 'entered'
 """
 )
 
-# Returns those in the lane whose turn it is: ARGV[5] if they would find the host down.
+# Returns those in the lane whose turn it is: ARGV[5] if they would find the host down. Each is
+# followed by since when it waits.
 _NEXT = (
     _STATE
     + """
 local count = is_down and tonumber(ARGV[5]) or is_paused and 0 or free
 if count <= 0 then return {} end
-return redis.call('ZRANGE', KEYS[4], 0, count - 1)
+return redis.call('ZRANGE', KEYS[4], 0, count - 1, 'WITHSCORES')
 """
 )
+
+# Puts ARGV[2] into the lane, since ARGV[1]; who is in it keeps the place, but with a score of its
+# own: whoever is about to strike off the score that it read does not. KEYS: lane.
+_WAIT = """
+local since = redis.call('ZSCORE', KEYS[1], ARGV[2])
+redis.call('ZADD', KEYS[1], since and since + 0.000001 or ARGV[1], ARGV[2])
+"""
+
+# Takes ARGV[2] out of the lane if its score is still ARGV[1]. KEYS: lane.
+_CALLED = """
+local since = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if since and tonumber(since) == tonumber(ARGV[1]) then redis.call('ZREM', KEYS[1], ARGV[2]) end
+"""
+
+
+class Waiter(NamedTuple):
+    """Somebody in a lane."""
+
+    name: str
+    since: float
+    """Unix s."""
 
 
 class Hosts:
@@ -85,6 +107,8 @@ class Hosts:
         self._redis = redis
         self._enter = redis.register_script(_ENTER)
         self._next = redis.register_script(_NEXT)
+        self._wait = redis.register_script(_WAIT)
+        self._called = redis.register_script(_CALLED)
 
     def enter(self, host: str, visitor: str) -> Entry:
         """Take one of the places at the host, if there is one and the host wants to be asked."""
@@ -117,19 +141,24 @@ class Hosts:
 
     # Lanes
 
-    def wait(self, host: str, waiter: str) -> None:
-        """Put somebody at the end of the host's lane, who is not in it yet."""
-        self._redis.zadd(_keys(host)[3], {waiter: time.time()}, nx=True)
+    def wait(self, host: str, name: str) -> None:
+        """Put somebody at the end of the host's lane, unless it is in it already."""
+        self._wait(keys=[_keys(host)[3]], args=[time.time(), name])
         self._redis.sadd("assay:lanes", host)
 
-    def next(self, host: str) -> list[str]:
-        """Return those in the host's lane whose turn it is; they stay in it until `called`."""
-        waiters = self._next(keys=_keys(host), args=[*_args(), _WOKEN_AT_ONCE])
-        return [waiter.decode() for waiter in waiters]
+    def waits(self, host: str, name: str) -> bool:
+        """Return whether somebody is in the host's lane."""
+        return self._redis.zscore(_keys(host)[3], name) is not None
 
-    def called(self, host: str, waiter: str) -> None:
-        """Take somebody whose turn came out of the host's lane."""
-        self._redis.zrem(_keys(host)[3], waiter)
+    def next(self, host: str) -> list[Waiter]:
+        """Return those in the host's lane whose turn it is; they stay in it until `called`."""
+        found = self._next(keys=_keys(host), args=[*_args(), _WOKEN_AT_ONCE])
+        names, scores = found[::2], found[1::2]
+        return [Waiter(n.decode(), float(s)) for n, s in zip(names, scores, strict=True)]
+
+    def called(self, host: str, waiter: Waiter) -> None:
+        """Take somebody whose turn came out of the host's lane, unless it came back meanwhile."""
+        self._called(keys=[_keys(host)[3]], args=[waiter.since, waiter.name])
 
     def with_lanes(self) -> list[str]:
         """Return the hosts that somebody waits for."""

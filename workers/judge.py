@@ -194,8 +194,11 @@ class Judge:
 
     def _set_aside(self, order: Order) -> None:
         host = urlsplit(order.address).netloc
-        order.set_aside()
+        # In this order, so that an order is in the lane, or else counts as lost in a while.
         self._hosts.wait(host, order.waiter)
+        order.set_aside()
+        if not self._hosts.waits(host, order.waiter):  # called in between, and could not come
+            order.put_back()
         self._lanes.call(host)  # should its last guest have left in between
 
     def _obtain(self, order: Order) -> Fetched | Known:

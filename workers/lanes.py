@@ -63,7 +63,7 @@ class Lanes:
             called = False
             while not called and (waiters := self._hosts.next(host)):
                 for waiter in waiters:
-                    called |= self._wake(waiter)
+                    called |= self._wake(waiter.name)
                     self._hosts.called(host, waiter)
             if called:
                 self._turns.top_up()

@@ -27,6 +27,10 @@ def break_down(hosts: Hosts) -> None:
         hosts.leave(HOST, f"v{number}", answered=False)
 
 
+def names(hosts: Hosts, host: str = HOST) -> list[str]:
+    return [waiter.name for waiter in hosts.next(host)]
+
+
 def test_a_host_takes_so_many_requests_at_once_and_no_more(hosts: Hosts) -> None:
     fill(hosts)
     assert hosts.enter(HOST, "one more") == "busy"
@@ -58,9 +62,9 @@ def test_a_host_that_asked_for_a_pause_is_left_alone_for_so_long(hosts: Hosts) -
     hosts.pause(HOST, 0.5)
     hosts.wait(HOST, "a")
     assert hosts.enter(HOST, "v") == "paused"
-    assert hosts.next(HOST) == []
+    assert names(hosts) == []
     until(lambda: hosts.enter(HOST, "v") == "entered", "the pause is over")
-    assert hosts.next(HOST) == ["a"]
+    assert names(hosts) == ["a"]
 
 
 def test_who_waits_is_called_in_order_and_only_when_there_is_a_place(hosts: Hosts) -> None:
@@ -68,14 +72,26 @@ def test_who_waits_is_called_in_order_and_only_when_there_is_a_place(hosts: Host
     for waiter in ("a", "b", "c", "a"):
         hosts.wait(HOST, waiter)
     assert hosts.enter(HOST, "v") == "queue", "others wait already"
-    assert hosts.next(HOST) == []
+    assert names(hosts) == []
     hosts.leave(HOST, "v0", answered=True)
-    assert hosts.next(HOST) == ["a"]
-    assert hosts.next(HOST) == ["a"], "until it is known to be called"
-    hosts.called(HOST, "a")
-    assert hosts.next(HOST) == ["b"]
+    assert names(hosts) == ["a"]
+    assert names(hosts) == ["a"], "until it is known to be called"
+    hosts.called(HOST, *hosts.next(HOST))
+    assert names(hosts) == ["b"]
     hosts.leave(HOST, "v1", answered=True)
-    assert hosts.next(HOST) == ["b", "c"]
+    assert names(hosts) == ["b", "c"]
+
+
+def test_who_comes_back_while_it_is_being_called_keeps_its_place(hosts: Hosts) -> None:
+    for waiter in ("a", "b"):
+        hosts.wait(HOST, waiter)
+    first, second = hosts.next(HOST)
+    hosts.wait(HOST, "a")  # it ran at once, and found no place
+    for waiter in (first, second):
+        hosts.called(HOST, waiter)
+    assert names(hosts) == ["a"]
+    assert hosts.waits(HOST, "a")
+    assert not hosts.waits(HOST, "b")
 
 
 def test_all_who_wait_for_a_host_that_is_down_may_learn_it(hosts: Hosts) -> None:
@@ -89,7 +105,7 @@ def test_hosts_with_lanes_are_known_until_nobody_waits(hosts: Hosts) -> None:
     hosts.wait(HOST, "a")
     hosts.wait("other.example", "b")
     assert sorted(hosts.with_lanes()) == [HOST, "other.example"]
-    hosts.called(HOST, "a")
+    hosts.called(HOST, *hosts.next(HOST))
     hosts.with_lanes()
     assert hosts.with_lanes() == ["other.example"]
 

@@ -24,7 +24,7 @@ from tests.pictures import drawing, encoded, photograph
 from workers import judge as judge_module
 from workers.app import make_celery, prefix
 from workers.fetch.client import Fetcher
-from workers.hosts import MOST_TURNED_AWAY, Hosts
+from workers.hosts import MOST_TURNED_AWAY, REQUESTS_PER_HOST, Hosts
 from workers.judge import Judge
 from workers.lanes import Lanes, job_waits
 from workers.orders import begin_items, begin_jobs
@@ -420,6 +420,36 @@ def test_an_item_of_a_scan_that_finds_its_host_full_waits_in_its_lane_and_is_cal
     end.set()
     until(lambda: scans.ready() == 1, "who left has called it")
     until(lambda: queued(redis, "bulk") > 0, "and sent a turn for it")
+
+
+def test_who_is_called_before_it_has_given_its_work_up_can_come_again_at_once(
+    do: Do,
+    store: Store,
+    scans: ScanStore,
+    hosts: Hosts,
+    redis: Redis,
+    site: HTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judge_module, "PATIENCE_WITH_HOST", 0.05)
+    host = f"{site.host}:{site.port}"
+    for number in range(REQUESTS_PER_HOST):
+        assert hosts.enter(host, str(number)) == "entered"
+    wait = hosts.wait
+
+    def wait_and_be_called(host: str, name: str) -> None:
+        wait(host, name)
+        redis.delete(f"assay:host:{{{host}}}:lane")
+
+    monkeypatch.setattr(hosts, "wait", wait_and_be_called)
+    scans.create("a" * 32, owner="", force=False, items=[ScanItem(site.url_for("/a.jpg"))])
+    orders, _ = begin_items(scans.take(1), "turn", store, scans)
+    do.judge.run(orders)
+    assert scans.ready() == 1
+    url = site.url_for("/b.jpg")
+    store.claim([url])
+    do.jobs([job(url)])
+    assert queued(redis, "interactive") == 1
 
 
 def answers_later(site: HTTPServer, path: str, header: str, times: int) -> str:
