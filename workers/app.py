@@ -20,7 +20,7 @@ REQUEST_ID = "assay_request_id"
 SOFT_TIME_LIMIT = 60
 """Seconds after which a task puts back what it has not begun."""
 HARD_TIME_LIMIT = 75
-"""Seconds after which its process is killed; below the store's `RUNNING_TTL`."""
+"""Seconds after which its process is killed; below the longest that a lease is renewed."""
 VISIBILITY_TIMEOUT = 100
 """Seconds after which a task of a worker that vanished is delivered again."""
 

@@ -22,8 +22,8 @@ from typing import Literal, NamedTuple, cast
 from redis import Redis
 
 REQUESTS_PER_HOST = 2
-HOST_SLOT_TTL = 30
-"""Seconds after which a request to a host counts as over, whatever became of it."""
+HOST_SLOT_TTL = 20
+"""Seconds after which a request to a host counts as over; above the longest that a fetch takes."""
 HOST_DOWN_AFTER, HOST_DOWN_TTL = 5, 10
 """A host that fails this often in a row is left alone for this many seconds."""
 LONGEST_PAUSE = 60

@@ -29,6 +29,7 @@ from workers.fetch import TurnedAwayError
 from workers.fetch.client import Fetched, Fetcher
 from workers.hosts import LONGEST_PAUSE, MOST_TURNED_AWAY, Hosts
 from workers.lanes import Lanes
+from workers.leases import Leases
 from workers.metrics import meter
 from workers.orders import Order
 from workers.pipeline import judge_bytes
@@ -86,6 +87,7 @@ class Judge:
         fetcher: gets what is at a URL.
         spool: holds uploaded bytes.
         ensemble: judges; used by one thread at a time.
+        leases: keep what is under way.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Judge:
         fetcher: Fetcher,
         spool: Spool,
         ensemble: Ensemble,
+        leases: Leases,
     ) -> None:
         self._store = store
         self._hosts = hosts
@@ -103,6 +106,7 @@ class Judge:
         self._fetcher = fetcher
         self._spool = spool
         self._ensemble = ensemble
+        self._leases = leases
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
         self._under_way: set[Future[None]] = set()
         self._only_judge = threading.Lock()
@@ -154,7 +158,8 @@ class Judge:
         structlog.contextvars.bind_contextvars(**order.about)  # this thread's own, for this order
         address = order.address
         try:
-            known = self._find(order, batch)
+            with self._leases.kept(order.renew):
+                known = self._find(order, batch)
             if known is None:
                 return
             # Never older than asked for, even if the clock was set back meanwhile.
@@ -314,11 +319,11 @@ class Judge:
         with self._store.judging(sha256) as attempt:
             if attempt is None:
                 return None
-            if attempt > MOST_ATTEMPTS:
+            if attempt.number > MOST_ATTEMPTS:
                 raise CheckError(ErrorCode.INTERNAL, "This image stopped Assay several times.")
             if verdict := self._store.verdict(sha256):  # somebody just did
                 return verdict
-            with meter.timed("judge_seconds"):
+            with self._leases.kept(attempt.renew), meter.timed("judge_seconds"):
                 verdict = judge_bytes(data, self._ensemble)
             self._store.save_verdict(verdict)
             meter.count("verdicts", label=str(verdict.label))

@@ -36,6 +36,10 @@ class Order(ABC):
     about: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
+    def renew(self) -> None:
+        """Keep the job for `workers.leases.LEASE` seconds more."""
+
+    @abstractmethod
     def tell(self, known: Known) -> None:
         """Tell what was found; the store knows it already."""
 
@@ -51,12 +55,17 @@ class Order(ABC):
 class CheckOrder(Order):
     """A job that a check has queued; who waits for it is told by the store."""
 
-    def __init__(self, job: Job, store: Store, celery: Celery) -> None:
+    def __init__(self, job: Job, owner: str, store: Store, celery: Celery) -> None:
         self.address, self.since, self.referer = job["address"], job["since"], job["referer"]
         self.waiter = job_waits(job, store.model_version)
         self._job = job
+        self._owner = owner
         self._store = store
         self._celery = celery
+
+    def renew(self) -> None:
+        """Keep the job."""
+        self._store.renew(self.address, self._owner)
 
     def tell(self, known: Known) -> None:
         """Nothing more."""
@@ -74,14 +83,21 @@ class CheckOrder(Order):
 class ScanOrder(Order):
     """Items of scans, all with the same address."""
 
-    def __init__(self, works: Sequence[Work], store: Store, scans: ScanStore) -> None:
+    def __init__(self, works: Sequence[Work], owner: str, store: Store, scans: ScanStore) -> None:
         self.address = works[0].address
         self.since = max(work.since for work in works)
         self.waiter = items_wait(works)
         self.about = {"scan_id": works[0].scan_id}
         self._works = works
+        self._owner = owner
         self._store = store
         self._scans = scans
+
+    def renew(self) -> None:
+        """Keep the address's job and every item."""
+        self._store.renew(self.address, self._owner)
+        for work in self._works:
+            self._scans.renew(work)
 
     def tell(self, known: Known) -> None:
         """Give every item its result."""
@@ -111,7 +127,7 @@ def begin_jobs(jobs: Sequence[Job], owner: str, store: Store, celery: Celery) ->
         if known and known.at >= job["since"]:
             store.wake(job["address"])  # done before: a task may be delivered twice
         else:
-            orders.append(CheckOrder(job, store, celery))
+            orders.append(CheckOrder(job, owner, store, celery))
     return orders
 
 
@@ -141,7 +157,7 @@ def begin_items(
     recorded += _record_known(by_address, store, scans)
     for address in set(claimed) - by_address.keys():
         store.wake(address)
-    return [ScanOrder(each, store, scans) for each in by_address.values()], recorded
+    return [ScanOrder(each, owner, store, scans) for each in by_address.values()], recorded
 
 
 def _record_known(by_address: dict[str, list[Work]], store: Store, scans: ScanStore) -> int:

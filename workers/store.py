@@ -31,7 +31,7 @@ Doubled braces are braces in the key: they keep what is used together on one nod
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal, NamedTuple, cast
 
@@ -46,19 +46,17 @@ from settings import Settings
 from workers.connect import connect, get_many, publish
 from workers.fetch.urls import SHORTEST_PREFIX
 from workers.fetch.urls import address_hash as _hash
+from workers.leases import LEASE
 from workers.queue import Queue
 
 QUEUED_TTL = 120
 """Seconds after which a job that no worker has begun is taken for lost. A Redis broker may hand a
 message to a machine that was cut off just now, or lose one when it fails over. Where it merely
 waits, whoever asks again makes a second job, which finds the work done."""
-RUNNING_TTL = 90
-"""Seconds after which a job that was begun is taken for lost; above a task's hard time limit."""
 CHECK_TTL = 3600
 """Seconds for which a check can be asked for by its id."""
 WORKER_TTL = 15
 """Seconds without a sign of life after which a worker counts as gone."""
-JUDGING_TTL = 60
 ATTEMPTS_TTL = 600
 UPLOAD_SCHEME = "sha256:"
 
@@ -69,6 +67,11 @@ local state = redis.call('GET', KEYS[1])
 if state and string.sub(state, 1, 8) == 'running:' and state ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
+"""
+
+# Lets the job be its owner's for longer.
+_RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 """
 
 # Takes members out of a sorted set, each only if its score is still the one that was read.
@@ -104,6 +107,14 @@ class Match(NamedTuple):
     expires_at: float
     """When it is forgotten (Unix s)."""
     verdict: Verdict
+
+
+class Attempt(NamedTuple):
+    """An attempt to judge some bytes. Made by `Store.judging`."""
+
+    number: int
+    """Above 1 if earlier ones killed their process."""
+    renew: Callable[[], None]
 
 
 class CheckRecord(_Record):
@@ -161,6 +172,7 @@ class Store:
         self._verdict_ttl = verdict_ttl
         self._failure_ttl = failure_ttl
         self._begin = redis.register_script(_BEGIN)
+        self._renew = redis.register_script(_RENEW)
         self._prune = redis.register_script(_PRUNE)
 
     @classmethod
@@ -299,13 +311,18 @@ class Store:
         with self._redis.pipeline(transaction=False) as pipe:
             for address in addresses:
                 key = self._key("flight", _hash(address))
-                pipe.set(key, f"running:{owner}", nx=True, ex=RUNNING_TTL)
+                pipe.set(key, f"running:{owner}", nx=True, ex=LEASE)
             return [a for a, taken in zip(addresses, pipe.execute(), strict=True) if taken]
 
     def begin(self, address: str, owner: str) -> bool:
         """Take the address's job for this owner; false if another owner runs it."""
         keys = [self._key("flight", _hash(address))]
-        return bool(self._begin(keys=keys, args=[f"running:{owner}", RUNNING_TTL]))
+        return bool(self._begin(keys=keys, args=[f"running:{owner}", LEASE]))
+
+    def renew(self, address: str, owner: str) -> None:
+        """Keep a job that this owner runs for `LEASE` seconds more."""
+        keys = [self._key("flight", _hash(address))]
+        self._renew(keys=keys, args=[f"running:{owner}", LEASE])
 
     def put_back(self, address: str) -> None:
         """Mark the job as queued again, by the one who runs it."""
@@ -317,18 +334,19 @@ class Store:
             self._redis.delete(*(self._key("flight", _hash(address)) for address in addresses))
 
     @contextmanager
-    def judging(self, sha256: str) -> Iterator[int | None]:
+    def judging(self, sha256: str) -> Iterator[Attempt | None]:
         """Be the only one, of all workers, who judges these bytes.
 
         Yields:
-            Which attempt at these bytes this is: above 1 if earlier ones killed their process.
-            None if another judges them just now, or did and was killed not long ago.
+            The attempt, to be renewed if it takes longer than `LEASE`. None if another judges these
+            bytes just now, or did and was killed not long ago.
         """
         attempts = f"assay:attempts:{sha256}"
         lock = self._redis.lock(
             f"assay:judging:{self.model_version}:{sha256}",
-            timeout=JUDGING_TTL,
+            timeout=LEASE,
             blocking=False,
+            thread_local=False,  # another thread renews it
         )
         if not lock.acquire():
             yield None
@@ -337,9 +355,14 @@ class Store:
             with self._redis.pipeline() as pipe:
                 pipe.incr(attempts)
                 pipe.expire(attempts, ATTEMPTS_TTL)
-                attempt = int(pipe.execute()[0])
+                number = int(pipe.execute()[0])
+
+            def renew() -> None:
+                with suppress(LockError):  # it is another's, or just ended
+                    lock.reacquire()
+
             try:
-                yield attempt
+                yield Attempt(number, renew)
             except CheckError:  # an end too; anything else may have been this image's doing
                 self._redis.delete(attempts)
                 raise

@@ -28,6 +28,7 @@ from workers.connect import connect
 from workers.fetch.client import Fetcher
 from workers.following import follow_tasks
 from workers.judge import Judge
+from workers.leases import Leases
 from workers.logs import configure_logs
 from workers.metrics import meter
 from workers.orders import begin_items, begin_jobs
@@ -131,6 +132,7 @@ class Process:
         self._scans = ScanStore.open(settings)
         tender = Tender.open(settings, celery, self._store, self._scans)
         self._turns = tender.turns
+        self._leases = Leases()
         self._judge = Judge(
             store=self._store,
             hosts=tender.hosts,
@@ -138,6 +140,7 @@ class Process:
             fetcher=Fetcher(settings.fetch_allow_nets),
             spool=Spool(settings.data_dir / "uploads"),
             ensemble=ensemble,
+            leases=self._leases,
         )
 
     def do_jobs(self, jobs: Sequence[Job], owner: str) -> None:
@@ -153,12 +156,13 @@ class Process:
 
     def do_turn(self, turn_id: str) -> None:
         """Do some items of the scans, if the turn is a registered one."""
-        if not self._turns.begin(turn_id):
+        if not self._turns.runs(turn_id):
             return
-        works = self._scans.take(min(TURN_ITEMS, self._judge.room))
-        orders, recorded = begin_items(works, turn_id, self._store, self._scans)
-        meter.observe("batch_size", len(orders), queue="bulk")
-        self._judge.run(orders)
+        with self._leases.kept(lambda: self._turns.runs(turn_id)):
+            works = self._scans.take(min(TURN_ITEMS, self._judge.room))
+            orders, recorded = begin_items(works, turn_id, self._store, self._scans)
+            meter.observe("batch_size", len(orders), queue="bulk")
+            self._judge.run(orders)
         self._turns.end(turn_id, productive=bool(orders or recorded))
 
     def close(self) -> None:

@@ -21,12 +21,13 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
 
+from workers.leases import LEASE
 from workers.queue import BATCH, CONFIRM_TIMEOUT, TURN
 from workers.scans import ScanStore
 from workers.store import Store
 
 TURN_TTL = 90
-"""Seconds after which a turn that has not reported is taken for lost; above a task's hard limit."""
+"""Seconds after which a turn that nobody has begun is taken for lost."""
 TURNS_PER_PROCESS = 2
 """One that runs, and one that is queued, so that no process waits for work."""
 TURN_ITEMS = BATCH["bulk"]
@@ -64,9 +65,13 @@ class Turns:
         for _ in range(self._wanted() - self._redis.zcard(self._turns)):
             self._send(uuid.uuid4().hex)
 
-    def begin(self, turn_id: str) -> bool:
-        """Note that the turn runs; false if it is not registered, so that it must do nothing."""
-        deadline = {turn_id: time.time() + TURN_TTL}
+    def runs(self, turn_id: str) -> bool:
+        """Note that the turn runs, or still does, for `LEASE` seconds.
+
+        Returns:
+            False if it is not registered, so that it must do nothing.
+        """
+        deadline = {turn_id: time.time() + LEASE}
         return bool(self._redis.zadd(self._turns, deadline, xx=True, ch=True))
 
     def end(self, turn_id: str, *, productive: bool) -> None:

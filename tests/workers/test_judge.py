@@ -27,6 +27,7 @@ from workers.fetch.client import Fetcher
 from workers.hosts import MOST_TURNED_AWAY, REQUESTS_PER_HOST, Hosts
 from workers.judge import Judge
 from workers.lanes import Lanes, job_waits
+from workers.leases import Leases
 from workers.orders import begin_items, begin_jobs
 from workers.queue import Job
 from workers.scans import ScanItem, ScanStore
@@ -96,7 +97,7 @@ def make(
         def maker(ensemble: CountingEnsemble) -> Judge:
             lanes = Lanes(hosts, celery, store, scans, Turns(redis, celery, store, scans))
             fetcher = Fetcher(LOOPBACK)
-            judge = Judge(store, hosts, lanes, fetcher, spool, ensemble)
+            judge = Judge(store, hosts, lanes, fetcher, spool, ensemble, Leases())
             at_the_end.callback(fetcher.close)
             at_the_end.callback(judge.close)
             return judge

@@ -14,8 +14,9 @@ from redis import Redis
 from models.errors import ErrorCode
 from models.verdict import ItemError
 from tests.workers.test_store import a_verdict
+from workers.leases import LEASE
 from workers.scans import Request, ScanItem, ScanStore, Work, store
-from workers.scans.keys import LEASE, SCAN_RESULTS_TTL, scan_key
+from workers.scans.keys import SCAN_RESULTS_TTL, scan_key
 from workers.scans.store import INTAKE_TTL
 from workers.store import Known
 
@@ -242,6 +243,22 @@ def test_an_item_whose_worker_vanished_is_given_to_another(scans: ScanStore, red
     assert scans.take(2) == []
     pass_time(redis, A, 6)
     assert lost in scans.take(2)
+
+
+def test_an_item_is_kept_by_who_says_so_and_has_not_given_it_up(
+    scans: ScanStore, redis: Redis
+) -> None:
+    make(scans, urls(4))
+    kept, put_off, ended, woken = scans.take(4)
+    scans.defer(put_off, 5)
+    scans.defer(woken, 600)
+    scans.wake(A, woken.index)
+    scans.record(ended, judged())
+    pass_time(redis, A, LEASE - 5)
+    for work in (kept, put_off, ended, woken):
+        scans.renew(work)
+    pass_time(redis, A, LEASE - 5)
+    assert {work.index for work in scans.take(4)} == {put_off.index, woken.index}
 
 
 def test_nothing_is_recorded_twice(scans: ScanStore, redis: Redis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,8 @@ from redis import Redis
 
 from models.errors import CheckError, ErrorCode
 from models.verdict import ImageFacts, ItemError, Label, Verdict
+from tests.conftest import until
+from workers.leases import LEASE
 from workers.store import (
     CheckRecord,
     Known,
@@ -158,25 +161,55 @@ def test_a_scan_takes_an_address_only_if_nobody_works_on_it_or_waits_for_it(stor
 
 def test_only_one_judges_the_same_bytes_at_a_time(store: Store) -> None:
     with store.judging(SHA) as attempt:
-        assert attempt == 1
+        assert attempt is not None
+        assert attempt.number == 1
         with store.judging(SHA) as other:
             assert other is None, "nobody is kept waiting"
         with store.judging("cd" * 32) as other:
-            assert other == 1
+            assert other is not None
     with store.judging(SHA) as attempt:
-        assert attempt == 1
+        assert attempt is not None
+        assert attempt.number == 1
+
+
+def test_who_judges_for_long_stays_the_only_one(store: Store, redis: Redis) -> None:
+    with store.judging(SHA) as attempt:
+        assert attempt is not None
+        (key,) = redis.keys("assay:judging:*")
+        redis.expire(key, 2)
+        threading.Thread(target=attempt.renew).start()
+        until(lambda: redis.ttl(key) > LEASE - 5, "it is renewed")
+        redis.set(key, "another's", ex=2)
+        attempt.renew()
+        assert redis.ttl(key) <= 2
+
+
+def test_a_job_is_kept_by_its_owner_alone(store: Store, redis: Redis) -> None:
+    store.begin(ADDRESS, "task-1")
+    (key,) = redis.keys("assay:flight:*")
+    redis.expire(key, 2)
+    store.renew(ADDRESS, "task-2")
+    assert redis.ttl(key) <= 2
+    store.renew(ADDRESS, "task-1")
+    assert redis.ttl(key) > LEASE - 5
+    redis.delete(key)
+    store.renew(ADDRESS, "task-1")
+    assert not redis.exists(key), "what is lost is lost"
 
 
 def test_attempts_that_never_ended_are_counted_and_typed_errors_are_an_end(store: Store) -> None:
     for expected in (1, 2, 3):
         with pytest.raises(KeyboardInterrupt), store.judging(SHA) as attempt:
-            assert attempt == expected
+            assert attempt is not None
+            assert attempt.number == expected
             raise KeyboardInterrupt  # as when the process is told to die
     with pytest.raises(CheckError), store.judging(SHA) as attempt:
-        assert attempt == 4
+        assert attempt is not None
+        assert attempt.number == 4
         raise CheckError(ErrorCode.CORRUPT_IMAGE, "broken")
     with store.judging(SHA) as attempt:
-        assert attempt == 1
+        assert attempt is not None
+        assert attempt.number == 1
 
 
 @pytest.mark.parametrize("how", ["finish", "fail", "wake"])

@@ -13,6 +13,7 @@ from redis import Redis
 
 from settings import Settings
 from workers.app import make_celery, prefix
+from workers.leases import LEASE
 from workers.scans import ScanItem, ScanStore
 from workers.store import Store, WorkerRecord
 from workers.turns import TURN_ITEMS, TURN_TTL, TURNS_PER_PROCESS, Turns
@@ -92,16 +93,16 @@ def test_a_turn_goes_on_while_there_is_work(turns: Turns, scans: ScanStore, redi
     work(scans, TURN_ITEMS + 1)
     turns.top_up()
     turn_id, other = sent(redis)
-    assert turns.begin(turn_id)
+    assert turns.runs(turn_id)
     scans.take(TURN_ITEMS)
     turns.end(other, productive=False)
     turns.end(turn_id, productive=True)
     assert sent(redis) == [turn_id, other, turn_id]
-    assert turns.begin(turn_id)
+    assert turns.runs(turn_id)
     scans.take(TURN_ITEMS)
     turns.end(turn_id, productive=True)
     assert sent(redis) == [turn_id, other, turn_id]
-    assert not turns.begin(turn_id), "it is struck off"
+    assert not turns.runs(turn_id), "it is struck off"
 
 
 def test_a_turn_that_could_do_nothing_does_not_try_again(
@@ -110,7 +111,7 @@ def test_a_turn_that_could_do_nothing_does_not_try_again(
     work(scans, TURN_ITEMS)
     turns.top_up()
     (turn_id,) = sent(redis)
-    assert turns.begin(turn_id)
+    assert turns.runs(turn_id)
     turns.end(turn_id, productive=False)
     assert sent(redis) == [turn_id]
 
@@ -139,7 +140,7 @@ def test_a_turn_whose_message_was_lost_is_replaced(
     turns.top_up()
     (new,) = sent(redis)
     assert new != lost
-    assert not turns.begin(lost), "should it come after all, it does nothing"
+    assert not turns.runs(lost), "should it come after all, it does nothing"
 
 
 def test_a_turn_that_runs_is_not_lost(turns: Turns, scans: ScanStore, redis: Redis) -> None:
@@ -147,10 +148,12 @@ def test_a_turn_that_runs_is_not_lost(turns: Turns, scans: ScanStore, redis: Red
     turns.top_up()
     (turn_id,) = sent(redis)
     pass_time(redis, TURN_TTL - 1)
-    assert turns.begin(turn_id)
-    pass_time(redis, TURN_TTL - 1)
-    turns.top_up()
-    assert sent(redis) == [turn_id]
+    assert turns.runs(turn_id)
+    for _ in range(3):
+        pass_time(redis, LEASE - 1)
+        turns.top_up()
+        assert sent(redis) == [turn_id]
+        assert turns.runs(turn_id)
 
 
 def test_a_broker_that_is_away_costs_nothing_but_time(

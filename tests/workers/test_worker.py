@@ -27,8 +27,9 @@ from tests.workers.running import a_worker
 from workers.app import make_celery
 from workers.queue import Queue, enqueue
 from workers.scans import ScanItem, ScanStore, ScanSummary
-from workers.scans.keys import LEASE, scan_key
+from workers.scans.keys import scan_key
 from workers.store import Store
+from workers.turns import TURN_TTL
 
 
 @pytest.fixture
@@ -215,7 +216,9 @@ def test_a_scan_goes_on_after_its_worker_and_all_messages_are_gone(
     forget(redis, "assay:flight:*", "assay:judging:*")
     for key in (scan_key(SCAN, ":todo"), *redis.keys("assay:turns:*")):
         for member, score in redis.zrange(key, 0, -1, withscores=True):
-            redis.zadd(key, {member: float(score) - (LEASE if float(score) > 1e9 else 0)}, xx=True)
+            redis.zadd(
+                key, {member: float(score) - (TURN_TTL if float(score) > 1e9 else 0)}, xx=True
+            )
     until(ended(scans), "every item has its result", 120)
     assert summary(scans).done == 30
 

@@ -19,14 +19,12 @@ them on one node of a Redis Cluster. Within a scan Redis' own clock is the only 
 ==============================  ==================================================================
 
 An index's score in ``todo``: not begun and free to be taken, its rank among the URLs of its own
-host, so that hosts take turns; under way, the time (Unix s) at which it is given to another worker;
-put off, the time until then, negated.
+host, so that hosts take turns; under way, the time (Unix s) at which its lease ends, and another
+worker may have it; put off, the time until then, negated.
 """
 
 from __future__ import annotations
 
-LEASE = 90
-"""Seconds for which a worker has an item; above a task's hard time limit."""
 MOST_PUT_OFF = 600
 """Seconds that an item can be put off at most; it may be woken before."""
 SCAN_RESULTS_TTL = 7 * 24 * 3600
@@ -123,6 +121,14 @@ if recorded == 1 then tell() end
 return {recorded, redis.call('HGET', scan, 'expires_at')}
 """
 )
+
+# Lets whoever has index ARGV[1] have it for ARGV[2] seconds more. KEYS: todo.
+RENEW = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if score and tonumber(score) > now then redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1]) end
+"""
 
 # Puts index ARGV[1] off for ARGV[2] seconds, if it has no result yet. KEYS: todo.
 DEFER = """

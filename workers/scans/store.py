@@ -21,11 +21,11 @@ from settings import Settings
 from workers.connect import connect
 from workers.fetch.addresses import Network
 from workers.fetch.urls import canonical_url
+from workers.leases import LEASE
 from workers.scans import keys
 from workers.scans.keys import (
     DEADLINES,
     FAMILY,
-    LEASE,
     MOST_PUT_OFF,
     RUNNING,
     SCAN_RESULTS_TTL,
@@ -65,6 +65,7 @@ class ScanStore:
         self._allow_nets = allow_nets
         self._take = redis.register_script(keys.TAKE)
         self._record = redis.register_script(keys.RECORD)
+        self._renew = redis.register_script(keys.RENEW)
         self._defer = redis.register_script(keys.DEFER)
         self._wake = redis.register_script(keys.WAKE)
         self._cancel = redis.register_script(keys.CANCEL)
@@ -329,7 +330,7 @@ class ScanStore:
         """Take items for `LEASE` seconds, from the scan that was served the longest ago.
 
         If that one has too few, the next ones give the rest. What is neither recorded nor put off
-        within the time is given to another worker.
+        within the time, nor renewed, is given to another worker.
         """
         works: list[Work] = []
         for scan_id, ready in self._ready().items():
@@ -376,6 +377,10 @@ class ScanStore:
         if expires_at is not None:
             self._settle(work.scan_id, float(expires_at))
         return bool(recorded)
+
+    def renew(self, work: Work) -> None:
+        """Keep an item that was taken for `LEASE` seconds more."""
+        self._renew(keys=[scan_key(work.scan_id, ":todo")], args=[work.index, LEASE])
 
     def defer(self, work: Work, seconds: float) -> None:
         """Put the item off; nobody takes it for some seconds, `MOST_PUT_OFF` at most."""
