@@ -168,7 +168,7 @@ class Judge:
             order.tell(known)
         except (RedisError, OperationalError) as error:
             # Not this image's fault. Its job counts as lost in a while, and is done again.
-            log.warning("order_lost", address=_without_query(address), reason=str(error))
+            log.warning("order_lost", address=address, reason=str(error))
             return
         if address.startswith(UPLOAD_SCHEME):
             self._spool.drop(address.removeprefix(UPLOAD_SCHEME))
@@ -189,12 +189,12 @@ class Judge:
             self._set_aside(order)
             return None
         except CheckError as error:
-            log.info("check_failed", address=_without_query(order.address), code=error.code)
+            log.info("check_failed", address=order.address, code=error.code)
             return _failed(error)
         except RedisError:
             raise
         except Exception:
-            log.exception("check_broke", address=_without_query(order.address))
+            log.exception("check_broke", address=order.address)
             return _failed(CheckError(ErrorCode.INTERNAL, "Assay failed on this image."))
 
     def _set_aside(self, order: Order) -> None:
@@ -327,15 +327,10 @@ class Judge:
                 verdict = judge_bytes(data, self._ensemble)
             self._store.save_verdict(verdict)
             meter.count("verdicts", label=str(verdict.label))
-            log.info("judged", address=_without_query(address), sha256=sha256)
+            log.info("judged", address=address, sha256=sha256)
             return verdict
 
 
 def _failed(error: CheckError) -> Known:
     meter.count("failures", code=str(error.code))
     return Known(at=time.time(), error=ItemError(code=error.code, detail=error.detail))
-
-
-def _without_query(address: str) -> str:
-    """Return the address as it may be logged: queries can hold secrets."""
-    return address.partition("?")[0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from models.container import take_apart
-from models.evidence import metadata
+from models.evidence import c2pa, metadata
 from models.image import sniff
 from models.verdict import Evidence
 
@@ -20,8 +22,17 @@ def find_evidence(data: bytes) -> tuple[Evidence, ...]:
     Returns:
         Each fact once, in a stable order; empty where there is none.
     """
-    try:
-        container = take_apart(data, sniff(data))
-    except Exception:  # no file is refused for what it says beside its pixels
-        return ()
-    return metadata.find(container)
+    found: list[Evidence] = []
+    for find in (_credentials, _metadata):
+        # No file is refused for what it says beside its pixels.
+        with suppress(Exception):
+            found += find(data)
+    return tuple(found)
+
+
+def _credentials(data: bytes) -> tuple[Evidence, ...]:
+    return c2pa.find(data, sniff(data))
+
+
+def _metadata(data: bytes) -> tuple[Evidence, ...]:
+    return metadata.find(take_apart(data, sniff(data)))

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
 from models.container import Container
+from models.evidence.source_types import source_type
 from models.evidence.xmp import read_property
 from models.verdict import Evidence
 
@@ -56,28 +57,6 @@ _SIGNS = (
     _sign("PNG parameters", r'^\s*\{\s*"sui_image_params"\s*:', "SwarmUI"),
     _sign("EXIF UserComment", r'^\s*\{\s*"sui_image_params"\s*:', "SwarmUI"),
 )
-
-
-class _SourceType(NamedTuple):
-    says: Literal["ai", "real"]
-    meaning: str
-
-
-# IPTC's vocabulary, cv.iptc.org/newscodes/digitalsourcetype; terms that say neither are left out.
-_SOURCE_TYPES = {
-    "trainedAlgorithmicMedia": _SourceType("ai", "created by a generative model"),
-    "compositeWithTrainedAlgorithmicMedia": _SourceType("ai", "edited with a generative model"),
-    "compositeSynthetic": _SourceType("ai", "composed with generated elements"),
-    "algorithmicMedia": _SourceType("ai", "created by an algorithm"),
-    "digitalCapture": _SourceType("real", "captured by a digital camera"),
-    "computationalCapture": _SourceType("real", "captured by a camera that combines exposures"),
-    "negativeFilm": _SourceType("real", "digitised from a negative"),
-    "positiveFilm": _SourceType("real", "digitised from a positive"),
-    "print": _SourceType("real", "digitised from a print"),
-    "compositeCapture": _SourceType("real", "composed of captures"),
-    "humanEdits": _SourceType("real", "edited by a person without generative tools"),
-    "minorHumanEdits": _SourceType("real", "edited slightly by a person"),
-}
 
 
 def find(container: Container) -> tuple[Evidence, ...]:
@@ -187,15 +166,13 @@ def _exif_text(value: object) -> str:
 # XMP
 
 _SOURCE_TYPE = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/ DigitalSourceType"
-_TERM = re.compile(r"(?:https?://cv\.iptc\.org/newscodes/digitalsourcetype/)?(\w+)/?")
 
 
 def _source_type(packet: bytes) -> Iterator[Evidence]:
-    match = _TERM.fullmatch(read_property(packet, _SOURCE_TYPE) or "")
-    if match and (term := _SOURCE_TYPES.get(match[1])):
+    if kind := source_type(read_property(packet, _SOURCE_TYPE) or ""):
         yield Evidence(
             kind="iptc",
-            says=term.says,
-            detail=f"The file says that it was {term.meaning} (IPTC digital source type).",
+            says=kind.says,
+            detail=f"The file says that it was {kind.meaning} (IPTC digital source type).",
             trusted=False,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.models.credentials import Authority, created
 from tests.models.image_files import (
     jpeg_segment,
     p3_profile,
@@ -27,6 +28,9 @@ XMP = (
     b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     b"</i:DigitalSourceType></rdf:Description></rdf:RDF></x:xmpmeta>"
 )
+
+
+SIGNER = Authority("Fuzz")
 
 
 def write_seeds(folder: Path) -> None:
@@ -58,6 +62,9 @@ def seeds() -> Iterator[bytes]:
         image = small.convert("1") if compression == "group4" else small
         yield encoded(image, "TIFF", compression=compression)
     yield encoded(small.convert("CMYK"), "TIFF")
+    for kind in ("jpeg", "png"):
+        image = encoded(small, kind.upper())
+        yield SIGNER.sign(image, created("trainedAlgorithmicMedia"), kind=kind)
     yield encoded(small, "WEBP", lossless=True)
     yield encoded(small.convert("P"), "BMP")
     yield encoded(small, "JPEG", icc_profile=p3_profile(), quality=30)
