@@ -175,7 +175,7 @@ def test_only_one_judges_the_same_bytes_at_a_time(store: Store) -> None:
 def test_who_judges_for_long_stays_the_only_one(store: Store, redis: Redis) -> None:
     with store.judging(SHA) as attempt:
         assert attempt is not None
-        (key,) = redis.keys("assay:judging:*")
+        (key,) = redis.scan_iter("assay:judging:*")
         redis.expire(key, 2)
         threading.Thread(target=attempt.renew).start()
         until(lambda: redis.ttl(key) > LEASE - 5, "it is renewed")
@@ -186,7 +186,7 @@ def test_who_judges_for_long_stays_the_only_one(store: Store, redis: Redis) -> N
 
 def test_a_job_is_kept_by_its_owner_alone(store: Store, redis: Redis) -> None:
     store.begin(ADDRESS, "task-1")
-    (key,) = redis.keys("assay:flight:*")
+    (key,) = redis.scan_iter("assay:flight:*")
     redis.expire(key, 2)
     store.renew(ADDRESS, "task-2")
     assert redis.ttl(key) <= 2
