@@ -176,7 +176,11 @@ class Stack:
         stdin: bytes | None = None,
         settings: Settings | None = None,
     ) -> _Part:
-        """Start a part in a session of its own, so that a terminal's Ctrl-C reaches us alone."""
+        """Start a part in a process group of its own, so that a terminal's Ctrl-C reaches us alone.
+
+        Not in a session: Linux would share the processor evenly among sessions, whatever their
+        processes' niceness (sched(7), autogroups), and bulk work would not give way to people.
+        """
         log = self._folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603
@@ -185,7 +189,7 @@ class Stack:
                 stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
+                process_group=0,
             )
         part = _Part(name, process, log)
         self._parts.append(part)

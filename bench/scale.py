@@ -122,8 +122,13 @@ class Played:
             for each in (process, *process.children(recursive=True)):
                 times = each.cpu_times()
                 seconds[part.name.partition("-")[0]] += times.user + times.system
-        memory = float(self.redis.info("memory")["used_memory"])
-        return Used(seconds["api"], seconds["worker"], seconds["valkey"], memory)
+        return Used(seconds["api"], seconds["worker"], seconds["valkey"], self._memory())
+
+    def _memory(self) -> float:
+        """Return the bytes of what is kept for the sake of images, and not of who asked."""
+        kinds = ("address", "verdict", "prefix")
+        keys = [key for kind in kinds for key in self.redis.scan_iter(f"assay:{kind}:*")]
+        return float(sum(self.redis.memory_usage(key, samples=0) or 0 for key in keys))
 
     def one_by_one(self, images: Sequence[int]) -> tuple[Used, float]:
         """Check the images; return what one used, beyond what idling uses, and its seconds."""

@@ -39,6 +39,10 @@ from workers.store import Store, WorkerRecord
 from workers.tending import Tender
 from workers.turns import TURN_ITEMS
 
+NICENESS = 10
+"""Of processes that take bulk work, so that those kept for people have the processor first. It
+cannot be taken back when such a process serves people too."""
+
 log = structlog.get_logger()
 
 
@@ -75,6 +79,8 @@ def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
 
     @worker_process_init.connect(weak=False)
     def load(**_: object) -> None:
+        if "bulk" in queues:
+            os.nice(NICENESS)
         try:
             of_this_process.append(Process(settings, celery))
         except Exception:  # Celery would note it and go on, with a process that can do nothing

@@ -19,7 +19,7 @@ import uuid
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis import Redis
+from redis import Redis, RedisError
 
 from workers.leases import LEASE
 from workers.queue import BATCH, CONFIRM_TIMEOUT, TURN
@@ -56,7 +56,7 @@ class Turns:
         """Replace lost turns, and send as many more as the work that is ready is worth.
 
         Called whenever there may be new work, and every few seconds by every worker; a broker that
-        cannot be reached is no error here, for the next call makes up for it.
+        takes no message is no error here, for the next call makes up for it.
         """
         now = time.time()
         self._redis.zremrangebyscore(self._turns, "-inf", now)
@@ -102,6 +102,6 @@ class Turns:
             self._celery.send_task(
                 TURN, args=[turn_id], queue="bulk", retry=False, confirm_timeout=CONFIRM_TIMEOUT
             )
-        except OperationalError as error:
+        except (OperationalError, RedisError) as error:  # the latter: a Redis that is full
             log.warning("turn_not_sent", reason=str(error))
             self._redis.zrem(self._turns, turn_id)

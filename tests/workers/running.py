@@ -17,17 +17,20 @@ from workers.store import Store
 
 
 @contextmanager
-def a_worker(settings: Settings, store: Store, log: Path) -> Iterator[psutil.Process]:
+def a_worker(
+    settings: Settings, store: Store, log: Path, *options: str
+) -> Iterator[psutil.Process]:
     """Start a worker, wait until it lives, and kill it at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "backend.cli", "worker"],
+            [sys.executable, "-m", "backend.cli", "worker", *options],
             env=environment(settings),
             stdout=output,
             stderr=output,
         )
     try:
-        until(lambda: bool(store.live_workers()), "the worker lives")
+        mine = f"-{process.pid}@"
+        until(lambda: any(mine in each.name for each in store.live_workers()), "the worker lives")
         yield psutil.Process(process.pid)
     finally:
         process.kill()

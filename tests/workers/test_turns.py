@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64decode
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from celery import Celery
 from redis import Redis
 
 from settings import Settings
+from tests.machines.redises import Node
 from workers.app import make_celery, prefix
 from workers.leases import LEASE
 from workers.scans import ScanItem, ScanStore
@@ -167,3 +169,16 @@ def test_a_broker_that_is_away_costs_nothing_but_time(
     assert redis.zcard(TURNS) == 0
     turns.top_up()
     assert len(sent(redis)) == 1
+
+
+def test_a_broker_that_is_full_costs_nothing_but_time(
+    redis: Redis, store: Store, scans: ScanStore, tmp_path: Path
+) -> None:
+    broker = Node(tmp_path, "--maxmemory", "1mb")
+    try:
+        full = make_celery(Settings(redis_url=f"redis://127.0.0.1:{broker.port}/0"))
+        work(scans, 1)
+        Turns(redis, full, store, scans).top_up()
+    finally:
+        broker.close()
+    assert redis.zcard(TURNS) == 0

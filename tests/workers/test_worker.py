@@ -29,6 +29,7 @@ from workers.queue import Queue, enqueue
 from workers.scans import ScanItem, ScanStore, ScanSummary
 from workers.scans.keys import scan_key
 from workers.store import Store
+from workers.tasks import NICENESS
 from workers.turns import TURN_TTL
 
 
@@ -78,6 +79,15 @@ def test_no_process_of_a_worker_loads_tensorflow(worker: psutil.Process) -> None
         # By folder: the runtime has readers for the formats of both among its own libraries.
         loaded = [each.path for each in process.memory_maps()]
         assert not [path for path in loaded if re.search("-packages/(tensorflow|torch)/", path)]
+
+
+def test_processes_that_take_bulk_work_give_way_to_those_kept_for_people(
+    worker: psutil.Process, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    assert {process.nice() for process in worker.children()} == {NICENESS}
+    assert worker.nice() == 0, "its signs of life must not be late"
+    with a_worker(settings, store, tmp_path / "kept.log", "--queue", "interactive") as kept:
+        assert {process.nice() for process in kept.children()} == {0}
 
 
 BROKEN_WEIGHTS = """
