@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from models.container import take_apart
+from models.errors import ImageError
 from models.evidence import c2pa, metadata
 from models.image import sniff
 from models.verdict import Evidence
@@ -22,17 +23,17 @@ def find_evidence(data: bytes) -> tuple[Evidence, ...]:
     Returns:
         Each fact once, in a stable order; empty where there is none.
     """
+    try:
+        name = sniff(data)
+    except ImageError:
+        return ()
     found: list[Evidence] = []
-    for find in (_credentials, _metadata):
+    for find in (c2pa.find, _metadata):
         # No file is refused for what it says beside its pixels.
         with suppress(Exception):
-            found += find(data)
+            found += find(data, name)
     return tuple(found)
 
 
-def _credentials(data: bytes) -> tuple[Evidence, ...]:
-    return c2pa.find(data, sniff(data))
-
-
-def _metadata(data: bytes) -> tuple[Evidence, ...]:
-    return metadata.find(take_apart(data, sniff(data)))
+def _metadata(data: bytes, name: str) -> tuple[Evidence, ...]:
+    return metadata.find(take_apart(data, name))

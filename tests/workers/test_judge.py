@@ -110,6 +110,12 @@ def judge(make: Make, ensemble: CountingEnsemble) -> Judge:
     return make(ensemble)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds a host full goes into its lane at once."""
+    monkeypatch.setattr(judge_module, "PATIENCE_WITH_HOST", 0.05)
+
+
 class Do:
     """Does jobs as a task does."""
 
@@ -120,6 +126,12 @@ class Do:
 
     def jobs(self, jobs: Sequence[Job]) -> None:
         self.judge.run(begin_jobs(jobs, "task", self.store, self.celery))
+
+    def item(self, url: str, scans: ScanStore) -> None:
+        """Make a scan of one item, and do it as a turn does."""
+        scans.create("a" * 32, owner="", force=False, items=[ScanItem(url)])
+        orders, _ = begin_items(scans.take(1), "turn", self.store, scans)
+        self.judge.run(orders)
 
     def __call__(self, addresses: Sequence[str], **more: float) -> list[Known]:
         """Have the addresses judged, and return what is then known."""
@@ -364,15 +376,14 @@ def test_a_process_that_ends_waits_for_its_threads(do: Do, store: Store, site: H
     assert store.lookup([slow])[0] is not None
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_job_that_finds_its_host_full_waits_in_its_lane_and_is_called(
     do: Do,
     store: Store,
     hosts: Hosts,
     redis: Redis,
     site: HTTPServer,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(judge_module, "PATIENCE_WITH_HOST", 0.05)
     end = threading.Event()
     slow = [trickle(site, f"/slow{n}.jpg", end, encoded(drawing(n))) for n in range(2)]
     do.jobs([job(url) for url in slow])
@@ -402,27 +413,24 @@ def test_a_job_of_another_model_version_that_is_called_is_left_to_be_asked_for_a
     assert other.claim([url]) == [url]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_an_item_of_a_scan_that_finds_its_host_full_waits_in_its_lane_and_is_called(
     do: Do,
-    store: Store,
     scans: ScanStore,
     redis: Redis,
     site: HTTPServer,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(judge_module, "PATIENCE_WITH_HOST", 0.05)
     end = threading.Event()
     slow = [trickle(site, f"/slow{n}.jpg", end, encoded(drawing(n))) for n in range(2)]
     do.jobs([job(url) for url in slow])
-    scans.create("a" * 32, owner="", force=False, items=[ScanItem(site.url_for("/a.jpg"))])
-    orders, _ = begin_items(scans.take(1), "turn", store, scans)
-    do.judge.run(orders)
+    do.item(site.url_for("/a.jpg"), scans)
     assert scans.ready() == 0
     end.set()
     until(lambda: scans.ready() == 1, "who left has called it")
     until(lambda: queued(redis, "bulk") > 0, "and sent a turn for it")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_who_is_called_before_it_has_given_its_work_up_can_come_again_at_once(
     do: Do,
     store: Store,
@@ -432,7 +440,6 @@ def test_who_is_called_before_it_has_given_its_work_up_can_come_again_at_once(
     site: HTTPServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(judge_module, "PATIENCE_WITH_HOST", 0.05)
     host = f"{site.host}:{site.port}"
     for number in range(REQUESTS_PER_HOST):
         assert hosts.enter(host, str(number)) == "entered"
@@ -443,9 +450,7 @@ def test_who_is_called_before_it_has_given_its_work_up_can_come_again_at_once(
         redis.delete(f"assay:host:{{{host}}}:lane")
 
     monkeypatch.setattr(hosts, "wait", wait_and_be_called)
-    scans.create("a" * 32, owner="", force=False, items=[ScanItem(site.url_for("/a.jpg"))])
-    orders, _ = begin_items(scans.take(1), "turn", store, scans)
-    do.judge.run(orders)
+    do.item(site.url_for("/a.jpg"), scans)
     assert scans.ready() == 1
     url = site.url_for("/b.jpg")
     store.claim([url])
