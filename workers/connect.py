@@ -32,6 +32,17 @@ TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2, "socket_timeout": 5}
 MOST_CONNECTIONS = 4096
 """Of one process: every client that waits for news has one. Redis-py would stop at 100."""
 
+PRUNE = """
+for i = 1, #ARGV, 2 do
+  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if score and tonumber(score) == tonumber(ARGV[i + 1]) then
+    redis.call('ZREM', KEYS[1], ARGV[i])
+  end
+end
+"""
+"""A script that takes members out of a sorted set, each only if its score is still the one that was
+read. KEYS: the set. ARGV: member and score in turns."""
+
 
 class _Place(NamedTuple):
     """What a URL with several hosts says."""

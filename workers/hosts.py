@@ -21,6 +21,8 @@ from typing import Literal, NamedTuple, cast
 
 from redis import Redis
 
+from workers.connect import PRUNE
+
 REQUESTS_PER_HOST = 2
 HOST_SLOT_TTL = 20
 """Seconds after which a request to a host counts as over; above the longest that a fetch takes."""
@@ -79,12 +81,6 @@ local since = redis.call('ZSCORE', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[1], since and since + 0.000001 or ARGV[1], ARGV[2])
 """
 
-# Takes ARGV[2] out of the lane if its score is still ARGV[1]. KEYS: lane.
-_CALLED = """
-local since = redis.call('ZSCORE', KEYS[1], ARGV[2])
-if since and tonumber(since) == tonumber(ARGV[1]) then redis.call('ZREM', KEYS[1], ARGV[2]) end
-"""
-
 
 class Waiter(NamedTuple):
     """Somebody in a lane."""
@@ -108,7 +104,7 @@ class Hosts:
         self._enter = redis.register_script(_ENTER)
         self._next = redis.register_script(_NEXT)
         self._wait = redis.register_script(_WAIT)
-        self._called = redis.register_script(_CALLED)
+        self._prune = redis.register_script(PRUNE)
 
     def enter(self, host: str, visitor: str) -> Entry:
         """Take one of the places at the host, if there is one and the host wants to be asked."""
@@ -158,7 +154,7 @@ class Hosts:
 
     def called(self, host: str, waiter: Waiter) -> None:
         """Take somebody whose turn came out of the host's lane, unless it came back meanwhile."""
-        self._called(keys=[_keys(host)[3]], args=[waiter.since, waiter.name])
+        self._prune(keys=[_keys(host)[3]], args=[waiter.name, waiter.since])
 
     def with_lanes(self) -> list[str]:
         """Return the hosts that somebody waits for."""

@@ -43,7 +43,7 @@ from redis.exceptions import LockError
 from models.errors import CheckError
 from models.verdict import ItemError, Verdict
 from settings import Settings
-from workers.connect import connect, get_many, publish
+from workers.connect import PRUNE, connect, get_many, publish
 from workers.fetch.urls import SHORTEST_PREFIX
 from workers.fetch.urls import address_hash as _hash
 from workers.leases import LEASE
@@ -72,16 +72,6 @@ return 1
 # Lets the job be its owner's for longer.
 _RENEW = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
-"""
-
-# Takes members out of a sorted set, each only if its score is still the one that was read.
-_PRUNE = """
-for i = 1, #ARGV, 2 do
-  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
-  if score and tonumber(score) == tonumber(ARGV[i + 1]) then
-    redis.call('ZREM', KEYS[1], ARGV[i])
-  end
-end
 """
 
 
@@ -173,7 +163,7 @@ class Store:
         self._failure_ttl = failure_ttl
         self._begin = redis.register_script(_BEGIN)
         self._renew = redis.register_script(_RENEW)
-        self._prune = redis.register_script(_PRUNE)
+        self._prune = redis.register_script(PRUNE)
 
     @classmethod
     def open(cls, settings: Settings, model_version: str) -> Store:
