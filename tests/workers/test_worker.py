@@ -81,13 +81,17 @@ def test_no_process_of_a_worker_loads_tensorflow(worker: psutil.Process) -> None
         assert not [path for path in loaded if re.search("-packages/(tensorflow|torch)/", path)]
 
 
+@pytest.mark.parametrize(("queue", "niceness"), [("bulk", NICENESS), ("interactive", 0)])
 def test_processes_that_take_bulk_work_give_way_to_those_kept_for_people(
-    worker: psutil.Process, settings: Settings, store: Store, tmp_path: Path
+    settings: Settings, store: Store, site: HTTPServer, tmp_path: Path, queue: Queue, niceness: int
 ) -> None:
-    assert {process.nice() for process in worker.children()} == {NICENESS}
-    assert worker.nice() == 0, "its signs of life must not be late"
-    with a_worker(settings, store, tmp_path / "kept.log", "--queue", "interactive") as kept:
-        assert {process.nice() for process in kept.children()} == {0}
+    with a_worker(settings, store, tmp_path / "worker.log", "--queue", queue) as worker:
+        # The parent says that it lives before its process is set up; one that has judged is.
+        url = slow(site, "/drawing.jpg", 1, delay=0)
+        put(settings, store, [url], queue)
+        until(lambda: judged(store, url), "the image is judged")
+        assert {process.nice() for process in worker.children()} == {niceness}
+        assert worker.nice() == 0, "its signs of life must not be late"
 
 
 BROKEN_WEIGHTS = """
