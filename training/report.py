@@ -10,7 +10,7 @@ import argparse
 import csv
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from training.bars import BARS, Bar
 from training.bootstrap import ENOUGH, RESAMPLES
 from training.evaluate import REPORT
 from training.judged import ENSEMBLE
+from training.markdown import interval, table
 from training.places import Places, add_arguments
 from training.slices import SIZES
 
@@ -127,14 +128,14 @@ def _key(split: str, tiers: Mapping[str, Any]) -> str:
 AI: {images["ai"]} images of {sources["ai"]} sources; real: {images["real"]} of {sources["real"]}.
 {sum(asked)} of {len(asked)} bars are met.{whose}
 
-{_table(("", "bar", *tiers), rows)}
+{table(("", "bar", *tiers), rows)}
 The best open extension reports a balanced accuracy of {peer} %, on images of its own.
 """
 
 
 def _held(bar: Bar, tier: str, found: Sequence[float | None]) -> str:
     met = bar.met(tier, found[0])
-    return _interval(found) + ("" if met is None else f", {_met(met)}")
+    return interval(found) + ("" if met is None else f", {_met(met)}")
 
 
 def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str:
@@ -154,7 +155,7 @@ def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str
     titles = ("member", "view", "weight", "seed", "epochs", "bits", "against Keras", "run")
     measures = ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece", "lead")
     measured = [
-        (split, tier, name, *(_interval(found.get(measure, [None])) for measure in measures))
+        (split, tier, name, *(interval(found.get(measure, [None])) for measure in measures))
         for split, tiers in splits.items()
         for tier, parts in tiers.items()
         for name, found in parts["modern"]["models"].items()
@@ -162,13 +163,13 @@ def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str
     heads = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "the ensemble's lead in AUC")
     return f"""## Each member and the ensemble, modern images
 
-{_table(("split", "tier", "model", *heads), measured)}
+{table(("split", "tier", "model", *heads), measured)}
 The lead is the ensemble's AUC less the member's on the same resamples: an interval above 0 says
 that combining helps.
 
 ![ROC](roc.png)
 
-{_table(titles, made)}"""
+{table(titles, made)}"""
 
 
 def _parity(member: MemberRecord) -> str:
@@ -198,15 +199,15 @@ def _parts(split: str, tiers: Mapping[str, Any]) -> str:
         (
             part,
             tier,
-            *(_interval(tiers[tier][part]["models"][ENSEMBLE][measure]) for measure in models),
-            *(_interval(tiers[tier][part]["labels"][measure]) for measure in labels),
+            *(interval(tiers[tier][part]["models"][ENSEMBLE][measure]) for measure in models),
+            *(interval(tiers[tier][part]["labels"][measure]) for measure in labels),
         )
         for part in tiers["clean"]
         for tier in tiers
     ]
     titles = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "called", "right of these")
     calls = ("AI called ai", "AI called real", "real called ai", "real called real")
-    return f"## The ensemble by part, `{split}`\n\n" + _table(
+    return f"## The ensemble by part, `{split}`\n\n" + table(
         ("part", "tier", *titles, *calls), rows
     )
 
@@ -224,17 +225,17 @@ def _slices(split: str, rows: Sequence[Mapping[str, str]]) -> str:
 Generators of {FEW} images or more, those found least first; the AUC sets each against all real
 images of its pack. All tiers, and real images and sources, are in `slices-{split}.csv`.
 
-{_table(("pack", "generator", *titles), ((r["pack"], r["value"], *_slice(r)) for r in generators))}
+{table(("pack", "generator", *titles), ((r["pack"], r["value"], *_slice(r)) for r in generators))}
 Modern images by the original's long side and format; the AUC is within the size or format:
 
-{_table(("", "is", *titles), ((r["value"], r["truth"], *_slice(r)) for r in files))}
+{table(("", "is", *titles), ((r["value"], r["truth"], *_slice(r)) for r in files))}
 ![Each source's images](sources-{split}.png)
 """
 
 
 def _slice(row: Mapping[str, str]) -> tuple[str, ...]:
     measured = (
-        _interval(
+        interval(
             [float(row[key]) if row[key] else None for key in (name, f"{name}_low", f"{name}_high")]
         )
         for name in ("auc", "called_ai", "called_real")
@@ -244,7 +245,7 @@ def _slice(row: Mapping[str, str]) -> tuple[str, ...]:
 
 def _audits(audits: Mapping[str, Any]) -> str:
     same, metadata = audits["invariance"], audits["metadata"]
-    flips, verdict = _interval(same["flips"]), _met(same["flips"][0] <= bars.FLIPS)
+    flips, verdict = interval(same["flips"]), _met(same["flips"][0] <= bars.FLIPS)
     variants = [
         (name, *(f"{each[key]:.3f}" for key in ("flips", "changes", "moves")))
         for name, each in same["variants"].items()
@@ -262,9 +263,9 @@ def _audits(audits: Mapping[str, Any]) -> str:
 
 **The same image in other files.** {same["images"]} modern images of `val`, {len(variants)} other
 files of each. From `ai` to `real` or back: {flips} (bar ≤ {bars.FLIPS}: {verdict}).
-Any other label, so also to or from `uncertain`: {_interval(same["changes"])}.
+Any other label, so also to or from `uncertain`: {interval(same["changes"])}.
 
-{_table(("saved as", "ai ↔ real", "other label", "mean change of p"), variants)}
+{table(("saved as", "ai ↔ real", "other label", "mean change of p"), variants)}
 **Metadata alone.** A model that sees the original's format, sides, area and aspect and no pixel
 predicts the ensemble's logit within each label, for modern sources that it has not seen. R² is the
 share of the variance that it explains (0 or less: nothing; bar ≤ {bars.METADATA}). The control
@@ -272,7 +273,7 @@ moves the metadata to other images; an R² not above it is chance. Where R² is 
 says whether metadata pushes scores towards the right label (above 0.5) or away from it. The second
 is that of a model of metadata fitted to the label itself: what a shortcut would have to gain.
 
-{_table((*titles, "bar"), rows)}
+{table((*titles, "bar"), rows)}
 ## Confidence
 
 ![Reliability; accuracy and coverage](confidence.png)
@@ -290,25 +291,11 @@ def _mistakes(split: str, rows: Sequence[Mapping[str, str]]) -> str:
 The {len(modern)} surest mistakes among modern images, by category; those among the older ones are
 in `mistakes-{split}.csv`.
 
-{_table(titles, ([row[title] or "–" for title in titles] for row in modern))}"""
+{table(titles, ([row[title] or "–" for title in titles] for row in modern))}"""
 
 
 def _met(held: bool) -> str:
     return "met" if held else "**missed**"
-
-
-def _interval(found: Sequence[float | None]) -> str:
-    """Write a value and its interval, or a dash where there was nothing to measure."""
-    value, *limits = found
-    if value is None:
-        return "–"
-    known = [f"{limit:z.2f}" for limit in limits if limit is not None]
-    return f"{value:z.3f}" + (f" [{', '.join(known)}]" if known else "")
-
-
-def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 def _read(path: Path) -> list[dict[str, str]]:
