@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
-from urllib.parse import urlsplit
+from functools import partial
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
@@ -53,7 +53,11 @@ log = structlog.get_logger()
 
 
 class _NotNowError(Exception):
-    """The host has as many requests as is polite, or wants a pause; the order waits in its lane."""
+    """A host has as many requests as is polite, or wants a pause; the order waits in its lane."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+        self.host = host
 
 
 class _Batch:
@@ -185,8 +189,8 @@ class Judge:
             if isinstance(obtained, Known):
                 return obtained
             return self._found(order, obtained, batch)
-        except _NotNowError:
-            self._set_aside(order)
+        except _NotNowError as error:
+            self._set_aside(order, error.host)
             return None
         except CheckError as error:
             log.info("check_failed", address=order.address, code=error.code)
@@ -197,8 +201,7 @@ class Judge:
             log.exception("check_broke", address=order.address)
             return _failed(CheckError(ErrorCode.INTERNAL, "Assay failed on this image."))
 
-    def _set_aside(self, order: Order) -> None:
-        host = urlsplit(order.address).netloc
+    def _set_aside(self, order: Order, host: str) -> None:
         # In this order, so that an order is in the lane, or else counts as lost in a while.
         self._hosts.wait(host, order.waiter)
         order.set_aside()
@@ -217,13 +220,8 @@ class Judge:
         if address.startswith(UPLOAD_SCHEME):
             data = self._spool.get(address.removeprefix(UPLOAD_SCHEME))
             return Fetched(data=data, etag=None, last_modified=None)
-        with self._place_at(urlsplit(address).netloc):
-            (known,) = self._store.lookup([address])
-            try:
-                fetched = self._fetch(order, known)
-            except TurnedAwayError as error:
-                self._heed(address, error)
-                raise
+        (known,) = self._store.lookup([address])
+        fetched = self._fetch(order, known)
         if fetched is not None:
             return fetched
         assert known is not None, "304 answers validators only"  # noqa: S101
@@ -234,6 +232,7 @@ class Judge:
 
         Raises:
             CheckError: there is nothing.
+            _NotNowError: a host that it leads to is busy, or wants a pause.
         """
         began = time.perf_counter()
         outcome = str(ErrorCode.INTERNAL)
@@ -243,16 +242,38 @@ class Judge:
                 etag=known.etag if known else None,
                 last_modified=known.last_modified if known else None,
                 referer=order.referer,
+                place=partial(self._place_at, order.address),
             )
             outcome = "not_modified" if fetched is None else "ok"
             return fetched
         except CheckError as error:
             outcome = str(error.code)
             raise
+        except _NotNowError:
+            outcome = "put_off"
+            raise
         finally:
             meter.observe("fetch_seconds", time.perf_counter() - began, outcome=outcome)
 
-    def _heed(self, address: str, error: TurnedAwayError) -> None:
+    @contextmanager
+    def _place_at(self, address: str, host: str) -> Iterator[None]:
+        """Hold one of the places at a host that the address leads to, and note how it behaves."""
+        visitor = uuid.uuid4().hex
+        self._enter(host, visitor)
+        answered = True
+        try:
+            yield
+        except TurnedAwayError as error:
+            self._heed(address, host, error)
+            raise
+        except CheckError as error:
+            answered = error.code not in (ErrorCode.CONNECT_FAILURE, ErrorCode.TIMEOUT)
+            raise
+        finally:
+            self._hosts.leave(host, visitor, answered=answered)
+            self._lanes.call(host)
+
+    def _heed(self, address: str, host: str, error: TurnedAwayError) -> None:
         """Leave the host alone for as long as it asks, unless that is too long or too often.
 
         Raises:
@@ -260,24 +281,8 @@ class Judge:
         """
         if error.seconds > LONGEST_PAUSE or self._hosts.turned_away(address) > MOST_TURNED_AWAY:
             return
-        host = urlsplit(address).netloc
         self._hosts.pause(host, max(1.0, error.seconds))
         raise _NotNowError(host) from error
-
-    @contextmanager
-    def _place_at(self, host: str) -> Iterator[None]:
-        """Hold one of the places at the host, and note whether it could be reached."""
-        visitor = uuid.uuid4().hex
-        self._enter(host, visitor)
-        answered = True
-        try:
-            yield
-        except CheckError as error:
-            answered = error.code not in (ErrorCode.CONNECT_FAILURE, ErrorCode.TIMEOUT)
-            raise
-        finally:
-            self._hosts.leave(host, visitor, answered=answered)
-            self._lanes.call(host)
 
     def _enter(self, host: str, visitor: str) -> None:
         """Wait a moment for a place at the host, unless others do so already.

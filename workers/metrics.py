@@ -64,7 +64,9 @@ METRICS: dict[str, Metric] = {
     "task_seconds": Metric("Of tasks, from begun to ended.", ("queue",), _LONG_SECONDS),
     "batch_size": Metric("URLs that a task took on.", ("queue",), (0, 1, 2, 4, 8, 16)),
     "fetch_seconds": Metric(
-        "Of fetches, by outcome: ok, not_modified or an error's code.", ("outcome",), _SECONDS
+        "Of fetches, by outcome: ok, not_modified, put_off or an error's code.",
+        ("outcome",),
+        _SECONDS,
     ),
     "judge_seconds": Metric("Of decoding and judging an image, by all members.", (), _SECONDS),
     "member_seconds": Metric("Of one member's look at an image.", ("member",), _SECONDS),

@@ -602,3 +602,68 @@ def test_an_image_that_killed_its_process_several_times_is_given_up(
     assert known.error is not None
     assert known.error.code == ErrorCode.INTERNAL
     assert ensemble.judged == 0
+
+
+# Hosts that a redirect leads to
+
+
+@pytest.fixture
+def beyond() -> Iterator[HTTPServer]:
+    """A web site that others redirect to."""
+    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+        yield server
+
+
+def leads_to(site: HTTPServer, path: str, target: str) -> str:
+    """Redirect from a path to a URL."""
+    site.expect_request(path).respond_with_data(status=302, headers={"Location": target})
+    return site.url_for(path)
+
+
+def host_of(site: HTTPServer) -> str:
+    return f"{site.host}:{site.port}"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_redirect_to_a_host_that_is_full_waits_in_the_lane_of_that_host(
+    do: Do, store: Store, hosts: Hosts, redis: Redis, site: HTTPServer, beyond: HTTPServer
+) -> None:
+    end = threading.Event()
+    do.jobs([job(trickle(beyond, f"/slow{n}.jpg", end, encoded(drawing(n)))) for n in range(2)])
+    beyond.expect_request("/a.jpg").respond_with_data(encoded(drawing(3)))
+    url = leads_to(site, "/r", beyond.url_for("/a.jpg"))
+    store.claim([url])
+    do.jobs([job(url)])
+    assert hits(beyond, "/a.jpg") == 0
+    assert hosts.with_lanes() == [host_of(beyond)]
+    assert hosts.enter(host_of(site), "me") == "entered", "nobody holds a place where it began"
+    assert hosts.enter(host_of(site), "you") == "entered"
+    end.set()
+    until(lambda: queued(redis, "interactive") > 0, "who left has called it")
+    for visitor in ("me", "you"):
+        hosts.leave(host_of(site), visitor, answered=True)
+    (known,) = do([url])
+    assert known.verdict is not None
+
+
+def test_the_host_that_asks_for_a_pause_gets_it_and_not_the_one_that_led_there(
+    do: Do, store: Store, hosts: Hosts, site: HTTPServer, beyond: HTTPServer
+) -> None:
+    url = leads_to(site, "/r", answers_later(beyond, "/a.jpg", "1", times=1))
+    store.claim([url])
+    do.jobs([job(url)])
+    assert hosts.enter(host_of(beyond), "me") == "paused"
+    assert hosts.enter(host_of(site), "me") == "entered"
+    until(lambda: bool(hosts.next(host_of(beyond))), "the pause is over")
+    (known,) = do([url])
+    assert known.verdict is not None
+
+
+def test_a_dead_host_is_to_blame_and_not_the_one_that_leads_to_it(
+    do: Do, hosts: Hosts, site: HTTPServer, free_port: int
+) -> None:
+    dead = f"127.0.0.1:{free_port}"
+    known = do([leads_to(site, f"/{n}", f"http://{dead}/{n}.jpg") for n in range(20)])
+    assert {each.error and each.error.code for each in known} == {ErrorCode.CONNECT_FAILURE}
+    assert hosts.enter(dead, "me") == "down"
+    assert hosts.enter(host_of(site), "me") == "entered"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,7 +31,10 @@ from workers.fetch.addresses import Network
 from workers.fetch.dial import Errand, Limits, Resolver, current, system_resolver, tls_context
 from workers.fetch.urls import canonical_url
 
-__all__ = ["FetchError", "Fetched", "Fetcher", "Limits", "Resolver", "system_resolver"]
+__all__ = ["FetchError", "Fetched", "Fetcher", "Limits", "Place", "Resolver", "system_resolver"]
+
+Place = Callable[[str], AbstractContextManager[object]]
+"""Given a host, named as in a canonical URL: what is held while that host is asked."""
 
 # urllib3 warns of odd answers with the whole URL and what the server sent; neither is for the log.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -96,6 +100,7 @@ class Fetcher:
         etag: str | None = None,
         last_modified: str | None = None,
         referer: str | None = None,
+        place: Place = nullcontext,
     ) -> Fetched | None:
         """Fetch a URL, following at most three redirects, each vetted as the first URL is.
 
@@ -104,6 +109,8 @@ class Fetcher:
             etag: what an earlier fetch said; asks only whether the file changed.
             last_modified: likewise.
             referer: the origin of the page that shows the image; not sent on to another origin.
+            place: entered for each host that is asked, be it asked for a redirect only, and left
+                before the next. What it raises ends the fetch, and it sees what the fetch raises.
 
         Returns:
             The file, or None when it has not changed since the validators were given.
@@ -121,44 +128,37 @@ class Fetcher:
         errand = Errand(self._limits, self._allow_nets, self._resolve)
         token = current.set(errand)
         try:
-            return self._follow(canonical_url(url, self._allow_nets), validators, referer)
-        except requests.exceptions.SSLError as error:
-            raise _connect_failure("The server's certificate or TLS is not valid.") from error
-        except requests.Timeout as error:
-            raise FetchError(ErrorCode.TIMEOUT, "The server did not answer in time.") from error
-        # ValueError: what the libraries say of numbers that none can be, as a chunk of -5 bytes.
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            OSError,
-            ValueError,
-        ) as error:
-            raise _connect_failure("The server's answer broke off or is not valid HTTP.") from error
+            url = canonical_url(url, self._allow_nets)
+            return self._follow(url, validators, referer, place)
         finally:
             current.reset(token)
 
-    def _follow(self, url: str, validators: dict[str, str], referer: str | None) -> Fetched | None:
+    def _follow(
+        self, url: str, validators: dict[str, str], referer: str | None, place: Place
+    ) -> Fetched | None:
         for _ in range(self._limits.max_redirects + 1):
             headers = validators | ({"Referer": referer} if referer else {})
-            request = requests.Request("GET", url, headers=_HEADERS | headers).prepare()
-            with self._adapter.send(
-                request, stream=True, timeout=self._limits.between_bytes
-            ) as response:
-                if not response.is_redirect:
-                    return self._receive(response, conditional=bool(validators))
-                # HTTP's header lines are read as Latin-1; browsers take them for UTF-8.
-                location = response.headers["Location"].encode("latin-1").decode(errors="replace")
+            before = urlsplit(url)
+            with place(before.netloc), _typed_errors():
+                request = requests.Request("GET", url, headers=_HEADERS | headers).prepare()
+                with self._adapter.send(
+                    request, stream=True, timeout=self._limits.between_bytes
+                ) as response:
+                    if not response.is_redirect:
+                        return self._receive(response, conditional=bool(validators))
+                    # HTTP's header lines are read as Latin-1; browsers take them for UTF-8.
+                    location = response.headers["Location"].encode("latin-1")
             try:
-                target = canonical_url(urljoin(url, location), self._allow_nets)
+                joined = urljoin(url, location.decode(errors="replace"))
+                url = canonical_url(joined, self._allow_nets)
             except ValueError as error:
                 raise FetchError(ErrorCode.BAD_URL, "The server redirects to no URL.") from error
-            before, after = urlsplit(url), urlsplit(target)
+            after = urlsplit(url)
             # Who can change what travels unencrypted could choose the verdict of an https URL.
             if before.scheme == "https" and after.scheme == "http":
                 raise FetchError(ErrorCode.BAD_URL, "The server redirects from https to http.")
             if (before.scheme, before.netloc) != (after.scheme, after.netloc):
                 referer = None
-            url = target
         raise FetchError(
             ErrorCode.TOO_MANY_REDIRECTS,
             f"The server redirects more than {self._limits.max_redirects} times.",
@@ -215,6 +215,25 @@ def retry_after(value: str) -> float | None:
     if then.tzinfo is None:  # "-0000"; HTTP's dates are all of GMT
         then = then.replace(tzinfo=UTC)
     return max(0.0, (then - datetime.now(UTC)).total_seconds())
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    """Raise what the libraries raise as errors of ours."""
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        raise _connect_failure("The server's certificate or TLS is not valid.") from error
+    except requests.Timeout as error:
+        raise FetchError(ErrorCode.TIMEOUT, "The server did not answer in time.") from error
+    # ValueError: what the libraries say of numbers that none can be, as a chunk of -5 bytes.
+    except (
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise _connect_failure("The server's answer broke off or is not valid HTTP.") from error
 
 
 def _connect_failure(detail: str) -> FetchError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -247,6 +249,60 @@ def test_a_loop_of_redirects_ends(serve: Serve, fetcher: Fetcher) -> None:
 
     assert code_of(fetcher, site.url()) == ErrorCode.TOO_MANY_REDIRECTS
     assert site.connections == 4
+
+
+def test_a_place_is_held_at_each_host_while_it_is_asked_and_left_before_the_next(
+    serve: Serve, fetcher: Fetcher
+) -> None:
+    last = serve(answer(b"data"))
+    first = serve(redirect(last.url()))
+    told = []
+
+    @contextmanager
+    def place(host: str) -> Iterator[None]:
+        told.append(("enter", host, len(first.requests), len(last.requests)))
+        yield
+        told.append(("leave", host, len(first.requests), len(last.requests)))
+
+    assert fetcher.get(first.url(), place=place) is not None
+    hosts = [urlsplit(each.url()).netloc for each in (first, last)]
+    assert told == [
+        ("enter", hosts[0], 0, 0),
+        ("leave", hosts[0], 1, 0),
+        ("enter", hosts[1], 1, 0),
+        ("leave", hosts[1], 1, 1),
+    ]
+
+
+def test_a_place_that_is_not_given_ends_the_fetch(serve: Serve, fetcher: Fetcher) -> None:
+    last = serve(answer(b"data"))
+    full = urlsplit(last.url()).netloc
+
+    @contextmanager
+    def place(host: str) -> Iterator[None]:
+        if host == full:
+            raise LookupError(host)
+        yield
+
+    with pytest.raises(LookupError):
+        fetcher.get(serve(redirect(last.url())).url(), place=place)
+    assert last.requests == []
+
+
+def test_who_holds_a_place_sees_the_typed_error(serve: Serve, fetcher: Fetcher) -> None:
+    seen = []
+
+    @contextmanager
+    def place(_: str) -> Iterator[None]:
+        try:
+            yield
+        except FetchError as error:
+            seen.append(error.code)
+            raise
+
+    with pytest.raises(FetchError):
+        fetcher.get(serve(b"not HTTP").url(), place=place)
+    assert seen == [ErrorCode.CONNECT_FAILURE]
 
 
 def test_a_private_address_behind_a_redirect_is_refused_and_gets_no_packet(serve: Serve) -> None:
