@@ -43,7 +43,6 @@ class Config(Schedule):
     policy: Literal["float32", "mixed_bfloat16"] = Field(
         default="float32", description="Keras's dtype policy for the member's layers."
     )
-    note: str = Field(default="", description="What the report must say of the run.")
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]

@@ -112,7 +112,7 @@ def _runs(known: dict[str, Any]) -> list[str]:
 
 {config["epochs"]} epochs of {config["images_per_epoch"]:,} images, seed {config["seed"]};
 [log](training-cifake-{member}.csv), [configuration](../configs/cifake/{member}.toml).
-{config["note"]}""")
+""")
     return sections
 
 

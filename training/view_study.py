@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.progress import track
 
 from models.ensemble import load_member
 from models.manifest import load_manifest
+from models.runtime import THREADS
 from models.views import prepare
 from training import metrics
 from training.bootstrap import estimate, resample
@@ -44,11 +44,9 @@ Look = Callable[[Image.Image], Sequence[Image.Image]]
 
 def strip(image: Image.Image, *, tall: bool = False) -> Image.Image:
     """Cut the middle of the image to a strip of ``STRIP`` : 1, or 1 : ``STRIP``."""
-    if tall:
-        width = min(image.width, image.height / STRIP)
-        return ImageOps.fit(image, (round(width), round(width * STRIP)))
-    height = min(image.height, image.width / STRIP)
-    return ImageOps.fit(image, (round(height * STRIP), round(height)))
+    ratio = 1 / STRIP if tall else STRIP
+    width = min(image.width, image.height * ratio)
+    return ImageOps.fit(image, (round(width), round(width / ratio)))
 
 
 def scaled(image: Image.Image, short: int) -> Image.Image:
@@ -145,15 +143,9 @@ def measures(examples: Sequence[packs.Example], answers: Mapping[str, Mapping[st
 
 
 def drawn(images: packs.Images) -> list[int]:
-    """Take up to ``EACH`` modern images of each source and label: the first in the pack."""
-    taken: Counter[tuple[str, bool]] = Counter()
-    chosen = []
-    for index, example in enumerate(images.examples):
-        key = (example.source, example.ai)
-        if example.pack == "modern" and taken[key] < EACH:
-            taken[key] += 1
-            chosen.append(index)
-    return chosen
+    """Take up to ``EACH`` modern images of each source and label."""
+    chosen = packs.at_most(images.examples, EACH)
+    return [index for index in chosen if images.examples[index].pack == "modern"]
 
 
 _HEAD = """\
@@ -180,7 +172,7 @@ def main() -> None:
     places = Places.of(arguments)
     images = packs.load("val", places.data, places.cache)
     (record,) = (each for each in load_manifest(arguments.weights).members if each.name == "clip")
-    view, runtime = load_member(arguments.weights, record, threads=2)
+    view, runtime = load_member(arguments.weights, record, threads=THREADS)
     chosen = drawn(images)
     answers = study(
         [Image.fromarray(images.pixels(index)) for index in chosen],

@@ -159,6 +159,11 @@ def queued(redis: Redis, queue: str) -> int:
     return cast(int, redis.llen(f"{prefix(Settings())}{queue}"))
 
 
+def host_of(site: HTTPServer) -> str:
+    """Name the site as a canonical URL does."""
+    return f"{site.host}:{site.port}"
+
+
 def trickle(site: HTTPServer, path: str, end: threading.Event, data: bytes = b"") -> str:
     """Serve a file whose last bytes come when the event is set."""
 
@@ -394,7 +399,7 @@ def test_a_job_that_finds_its_host_full_waits_in_its_lane_and_is_called(
     assert hits(site, "/a.jpg") == 0
     assert queued(redis, "interactive") == 0
     assert store.claim([url]) == [], "it waits still"
-    assert hosts.with_lanes() == [f"{site.host}:{site.port}"]
+    assert hosts.with_lanes() == [host_of(site)]
     end.set()
     until(lambda: queued(redis, "interactive") > 0, "who left has called it")
     do([url])
@@ -440,7 +445,7 @@ def test_who_is_called_before_it_has_given_its_work_up_can_come_again_at_once(
     site: HTTPServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    host = f"{site.host}:{site.port}"
+    host = host_of(site)
     for number in range(REQUESTS_PER_HOST):
         assert hosts.enter(host, str(number)) == "entered"
     wait = hosts.wait
@@ -475,7 +480,7 @@ def test_a_host_that_asks_for_a_pause_gets_it_and_its_image_is_judged_afterwards
     url = answers_later(site, "/a.jpg", "1", times=1)
     store.claim([url])
     do.jobs([job(url), job(site.url_for("/b.jpg"))])
-    host = f"{site.host}:{site.port}"
+    host = host_of(site)
     assert hosts.enter(host, "me") == "paused"
     assert store.lookup([url]) == [None]
     until(lambda: bool(hosts.next(host)), "the pause is over")
@@ -501,7 +506,7 @@ def test_an_image_whose_host_asks_for_a_pause_again_and_again_is_given_up(
     for _ in range(MOST_TURNED_AWAY):
         do.jobs([job(url)])
         assert store.lookup([url]) == [None]
-        redis.delete(f"assay:host:{{{site.host}:{site.port}}}:pause")
+        redis.delete(f"assay:host:{{{host_of(site)}}}:pause")
     (known,) = do([url])
     assert known.error is not None
     assert hits(site, "/a.jpg") == MOST_TURNED_AWAY + 1
@@ -618,10 +623,6 @@ def leads_to(site: HTTPServer, path: str, target: str) -> str:
     """Redirect from a path to a URL."""
     site.expect_request(path).respond_with_data(status=302, headers={"Location": target})
     return site.url_for(path)
-
-
-def host_of(site: HTTPServer) -> str:
-    return f"{site.host}:{site.port}"
 
 
 @pytest.mark.usefixtures("impatient")

@@ -74,7 +74,7 @@ def judged(store: Store, url: str) -> bool:
     return known is not None and known.verdict is not None
 
 
-def has_judged(
+def judge_one(
     settings: Settings, store: Store, site: HTTPServer, queue: Queue = "interactive"
 ) -> None:
     """Have an image judged: the parent says that it lives before its process is set up."""
@@ -86,7 +86,7 @@ def has_judged(
 def test_no_process_of_a_worker_loads_tensorflow(
     worker: psutil.Process, settings: Settings, store: Store, site: HTTPServer
 ) -> None:
-    has_judged(settings, store, site)
+    judge_one(settings, store, site)
     for process in [worker, *worker.children()]:
         # By folder: the runtime has readers for the formats of both among its own libraries.
         loaded = [each.path for each in process.memory_maps()]
@@ -98,7 +98,7 @@ def test_processes_that_take_bulk_work_give_way_to_those_kept_for_people(
     settings: Settings, store: Store, site: HTTPServer, tmp_path: Path, queue: Queue, niceness: int
 ) -> None:
     with a_worker(settings, store, tmp_path / "worker.log", "--queue", queue) as worker:
-        has_judged(settings, store, site, queue)
+        judge_one(settings, store, site, queue)
         assert {process.nice() for process in worker.children()} == {niceness}
         assert worker.nice() == 0, "its signs of life must not be late"
 
