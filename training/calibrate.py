@@ -93,21 +93,22 @@ class Answers:
 def read_answers(manifest: Manifest, places: Places, weights: Path) -> Answers:
     """Read what the exported members say of ``val``.
 
-    If ``clip`` was trained on ``val`` and ``test`` as well, both are read, and its exported head
-    gives way to heads that have not seen an image's source.
+    If ``clip`` was trained on ``val``, or on ``test`` as well, these are read, and what it says
+    gives way to what heads said that have not seen an image's source.
     """
     names = [member.name for member in manifest.members]
     others = unseen.read(places) if CLIP in names else None
-    everything = "val" in manifest.trained_on
-    splits: list[packs.Split] = ["val", "test"] if everything else ["val"]
-    asked = [name for name in names if not (everything and name == CLIP)]
+    more: list[packs.Split] = ["val", "test"]
+    seen = [split for split in more if split in manifest.trained_on]
+    splits = seen or more[:1]
+    asked = [name for name in names if not (seen and name == CLIP)]
     examples: list[packs.Example] = []
     rows = []
     for tier in TIERS:
         for split in splits:
             scores = score(split, tier, places, weights, asked)
             columns = dict(scores.logits)
-            if others and everything:
+            if others and seen:
                 columns[CLIP] = others.of(split, scores.examples, tier)
             rows.append(np.stack([columns[name] for name in names], axis=1))
             if tier == "clean":

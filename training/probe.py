@@ -114,13 +114,17 @@ def main() -> None:
     """Read the command line, fit the head and leave what it teaches the other members."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--all", action="store_true", help="fit to all splits; once the figures are taken"
+        "--splits",
+        nargs="+",
+        choices=("train", "val", "test"),
+        default=["train"],
+        help="what to fit to; test, once the figures are taken",
     )
     add_arguments(parser)
     arguments = parser.parse_args()
     places = Places.of(arguments)
     keras.utils.set_random_seed(0)
-    splits: list[packs.Split] = ["train", "val", "test"] if arguments.all else ["train"]
+    splits: list[packs.Split] = arguments.splits
     parts = [features.load(split, places) for split in splits]
     known = joined(parts)
     strength, answers = choose(known)

@@ -1,4 +1,4 @@
-"""Public datasets and folders of one's own: ``python -m training.datasets list|fetch|check``."""
+"""Datasets: ``python -m training.datasets list|fetch|check|enlarge``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from models.image import MIN_SIDE
 from training.datasets.clean import clean
+from training.datasets.enlarge import enlarge
 from training.datasets.errors import DatasetError, LayoutError
 from training.datasets.fetch import fetch
 from training.datasets.look import Look, Unreadable, look_at
@@ -113,6 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     checking.add_argument("--label", choices=("ai", "real"), help="of a folder that does not tell")
     checking.add_argument("--corpus", choices=("photo", "art"), default="photo")
     checking.add_argument("--min-side", type=int, default=MIN_SIDE, help="pixels; less is tiny")
+    enlarging = commands.add_parser("enlarge", help="put more images into the modern pack")
+    enlarging.add_argument("clones", type=Path, help="folder of git repositories, OWNER/NAME")
+    enlarging.add_argument("--data", type=Path, default=Path("../shared/data"), help="the packs")
+    enlarging.add_argument("--out", type=Path, default=Path("runs/data"))
     given = parser.parse_args(arguments)
     try:
         if given.command == "list":
@@ -120,6 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         elif given.command == "fetch":
             dataset = DATASETS[given.name]
             print(fetch(dataset, given.fetched / dataset.name, given.handle))
+        elif given.command == "enlarge":
+            for what, count in enlarge(given.clones, given.data, given.out).most_common():
+                print(f"{what}: {count}")
         else:
             options = (given.fetched, given.label, given.corpus, given.min_side)
             places = [(place, *read(place, *options)) for place in given.places]
