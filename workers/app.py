@@ -12,6 +12,7 @@ from celery.result import AsyncResult
 
 from models.manifest import load_manifest
 from settings import Settings
+from workers import broker
 from workers.connect import broker_of, connect
 from workers.waiting import Waiting
 
@@ -89,12 +90,13 @@ def make_celery(settings: Settings) -> Application:
     if settings.redis_url is None:
         raise ValueError("ASSAY_REDIS_URL is not set")
     url = settings.broker_url or settings.redis_url
-    broker, options = broker_of(url)
+    broker.register()
+    location, options = broker_of(url)
     over_amqp = urlsplit(url).scheme in ("amqp", "amqps")
     options |= (
         AMQP_OPTIONS if over_amqp else {**REDIS_OPTIONS, "global_keyprefix": prefix(settings)}
     )
-    celery = Application(Waiting(connect(settings.redis_url), _version(settings)), broker)
+    celery = Application(Waiting(connect(settings.redis_url), _version(settings)), location)
     celery.conf.update(
         task_default_queue="interactive",
         task_ignore_result=True,  # results go to the store

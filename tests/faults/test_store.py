@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.conftest import until
@@ -23,6 +24,22 @@ def test_a_valkey_killed_three_times_costs_nothing(
         until(lambda n=nth: drive.ended >= n * 300, "some are judged", 600)  # type: ignore[misc]
         cluster.valkey.kill()
         cluster.start_valkey()
+    verify(cluster, end())
+
+
+@pytest.mark.parametrize("away", [0, 3], ids=["for a moment", "until the work is done"])
+def test_a_worker_outlives_a_valkey_that_goes_while_half_of_it_works(
+    cluster: Cluster, images: ImageSite, away: float
+) -> None:
+    images.delay = 3
+    _, end = through_a_scan(cluster.url, images.urls(1))
+    until(lambda: images.hits.total() > 0, "one process has work, the other waits for some", 60)
+    cluster.valkey.kill()
+    time.sleep(away)
+    cluster.start_valkey()
+    verify(cluster, end())
+    images.delay = 0
+    _, end = through_a_scan(cluster.url, images.urls(20, first=URLS))
     verify(cluster, end())
 
 
