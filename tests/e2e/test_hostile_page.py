@@ -68,8 +68,8 @@ class Victim:
         }
 
     def triggered(self) -> bool:
-        """Whether anything was begun or fetched since this was made."""
-        return self._jobs() != self._before or hits(self._site, "/bait.png") > 0
+        """Whether anything was begun or fetched since this was made; what expired is no sign."""
+        return bool(self._jobs() - self._before) or hits(self._site, "/bait.png") > 0
 
 
 @pytest.fixture
