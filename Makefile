@@ -12,8 +12,14 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo "$$python"; break; }; done)
 
+# The tests start hundreds of Python processes, which would each compile the sources.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The tests' browser; Google Chrome itself no longer loads an extension from a folder.
 export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser)
+
+# web-ext, which checks the extension, asks a registry by itself whether it is up to date.
+export NO_UPDATE_NOTIFIER := 1
 
 # Each stamp lives in the folder that it vouches for, so that both go together.
 PYTHON_READY := .venv/.installed
@@ -32,20 +38,23 @@ setup: $(PYTHON_READY) ## Install everything into .venv
 run: $(PYTHON_READY) ## Start Assay on this machine; Ctrl-C stops it
 	@exec .venv/bin/assay serve
 
+# Most tests wait more than they compute, so there are twice as many processes as cores. The tests of a
+# file run in one process, so that its fixtures are made once.
+PARALLEL := -n $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN)))) --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
-test: $(PYTHON_READY) lint chromium rabbitmq ## Run every check and every test
-	cd extension && npm test
-	.venv/bin/pytest
+test: $(PYTHON_READY) $(EXTENSION_READY) chromium rabbitmq ## Run every check and every test
+	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
+	.venv/bin/pytest $(PARALLEL)
+
+.PHONY: check
+check: $(PYTHON_READY) $(EXTENSION_READY) ## Run lint and the quick tests, while working
+	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
+	.venv/bin/pytest $(PARALLEL) -n auto -m 'not slow'  # these compute
 
 .PHONY: lint
-lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers and the extension's package
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/lint-imports --no-logo
-	.venv/bin/mypy
-	.venv/bin/hadolint Dockerfile
-	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
-	cd extension && npm run check && npm run lint
+lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers, unused code and the extension's package
+	@$(MAKE) $(IN_PARALLEL) $(LINT)
 
 .PHONY: extension
 extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox
@@ -53,10 +62,10 @@ extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox
 
 .PHONY: bench
 bench: $(PYTHON_READY) ## Measure Assay against the bare machine
-	.venv/bin/python -m bench.members
-	.venv/bin/python -m bench.scan
-	.venv/bin/python -m bench.lookup
-	.venv/bin/python -m bench.lookup --urls 10
+	.venv/bin/python -m bench.inference
+	.venv/bin/python -m bench.bulk_scan
+	.venv/bin/python -m bench.cached_lookups
+	.venv/bin/python -m bench.cached_lookups --urls 10
 	.venv/bin/python -m bench.fairness
 
 # How long `make fuzz` looks at each target, in seconds.
@@ -81,6 +90,26 @@ clean: ## Remove what was installed and built here
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The steps behind them
+
+# What lint and the extension's tests consist of; the output of each is printed as a whole.
+IN_PARALLEL = --no-print-directory --output-sync -j2
+LINT := lint-types lint-extension lint-python lint-containers
+
+.PHONY: $(LINT) test-extension
+lint-types:
+	.venv/bin/mypy
+lint-python:
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/vulture
+lint-containers:
+	.venv/bin/hadolint Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+lint-extension:
+	cd extension && npm run check && npm run lint
+test-extension:
+	cd extension && npm test
 
 # $(call debian_package,NAME,WORDS): install it where that may be done, or say in words what to do.
 # What is installed starts no service: the policy is there for so long, if the machine has none.

@@ -1,1 +1,1 @@
-"""What programs that use Assay import."""
+"""The public Python package of Assay."""

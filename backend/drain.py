@@ -1,20 +1,20 @@
-"""Whether this process is ending: who waits for news is answered early, so that it ends soon."""
+"""Draining: whether this process is stopping. Waiting requests are then answered early."""
 
 from __future__ import annotations
 
 from threading import Event
 
-GLANCE = 1.0
-"""Seconds within which whoever waits should have looked whether the process is ending."""
+POLL_SECONDS = 1.0
+"""A waiting request should call `draining` at least this often."""
 
-_begun = Event()
+_draining = Event()
 
 
 def begin() -> None:
-    """Begin to end; the requests that have come are finished."""
-    _begun.set()
+    """Begin draining. Requests that were accepted are still finished."""
+    _draining.set()
 
 
 def draining() -> bool:
-    """Tell whether the process is ending."""
-    return _begun.is_set()
+    """Return whether this process is stopping."""
+    return _draining.is_set()

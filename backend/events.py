@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML §9.2): a long answer that tells what happens as it happens."""
+"""Server-sent events (WHATWG HTML §9.2): a long response that reports events as they happen."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from backend.drain import draining
 
 MEDIA_TYPE = "text/event-stream"
 DONE = "done"
-"""The name, and the id, of the last event."""
+"""The type and the id of the last event."""
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment keeps proxies from closing the connection."""
-LONGEST_STREAM = 600.0
-"""Seconds after which a stream ends, so that the client connects anew and goes on."""
+"""Seconds without an event after which a comment keeps proxies from closing the connection."""
+MAX_STREAM_SECONDS = 600.0
+"""A stream ends after this time. The client reconnects and continues."""
 RECONNECT_AFTER = 2000
-"""Milliseconds that a client should wait before it connects anew."""
+"""Milliseconds that a client should wait before it reconnects."""
 EVENTS: dict[str, Any] = {
-    "description": "Server-sent events, until all is known; 204 to who has seen the last one.",
+    "description": "Server-sent events; 204 if the client has seen the last one.",
     "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
 }
-"""What OpenAPI says of such an answer."""
+"""The OpenAPI description of such a response."""
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
@@ -42,7 +42,7 @@ class Event:
     Attributes:
         name: its type.
         data: any text; here, JSON.
-        id: what a client that connects anew sends as ``Last-Event-ID``; without line breaks or NUL.
+        id: a reconnecting client sends it as ``Last-Event-ID``. It has no line breaks or NUL.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Event:
     id: str | None = None
 
     def encode(self) -> bytes:
-        """Write the event as it goes over the wire."""
+        """Return the event in its wire format."""
         lines = [f"id: {self.id}"] if self.id is not None else []
         lines += [
             f"event: {self.name}",
@@ -60,17 +60,17 @@ class Event:
 
 
 def last_event_id() -> str:
-    """Return the id of the last event that the asking client has seen; empty if it saw none."""
+    """Return the id of the last event that the client has seen; empty if it saw none."""
     return request.headers.get("Last-Event-ID", "")
 
 
 def event_stream(events: Iterator[Event | None]) -> Response:
-    """Answer with events, unless the client has seen the last one.
+    """Make a response that streams events, or 204 if the client has seen the last one.
 
-    A client connects anew whenever a stream ends; 204 is what tells it to stop.
+    A client reconnects whenever a stream ends. Status 204 makes it stop.
 
     Args:
-        events: the events; None, every few seconds, where there is none.
+        events: the events; None every few seconds without one.
     """
     if last_event_id() == DONE:
         return Response(status=204)
@@ -82,7 +82,7 @@ def event_stream(events: Iterator[Event | None]) -> Response:
 
 
 def _frames(events: Iterator[Event | None]) -> Iterator[bytes]:
-    began = sent = time.monotonic()
+    started = sent = time.monotonic()
     yield f"retry: {RECONNECT_AFTER}\n\n".encode()
     try:
         for event in events:
@@ -93,8 +93,8 @@ def _frames(events: Iterator[Event | None]) -> Iterator[bytes]:
             elif now - sent >= HEARTBEAT:
                 yield b":\n\n"
                 sent = now
-            if now - began >= LONGEST_STREAM or draining():
+            if now - started >= MAX_STREAM_SECONDS or draining():
                 return
     except (RedisError, OperationalError) as error:
-        # The client finds out when it connects anew, and is told so in a problem document.
+        # The client reconnects and then gets a problem document.
         log.warning("events_interrupted", error=type(error).__name__)

@@ -1,4 +1,4 @@
-"""The OpenAPI description: what flask-openapi3 makes of the calls, made true to their answers."""
+"""The OpenAPI document: what flask-openapi3 generates, corrected to match the real responses."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from backend.auth import SECURITY
-from backend.problems import NOT_AN_OBJECT, PROBLEM_TYPE, Problem
+from backend.middleware.auth import SECURITY
+from backend.middleware.problems import PROBLEM_TYPE, Problem
+from backend.middleware.validation import NOT_AN_OBJECT
 from backend.schemas.checks import CheckBody, CheckEvent, CheckReply
 from backend.schemas.feedback import FeedbackBody, FeedbackReply
 from backend.schemas.lookups import LookupBody, PrefixReply
 from backend.schemas.ops import Health, Readiness
-from backend.schemas.scans import ScanBody, ScanLine, ScanReply
+from backend.schemas.scans import ScanBody, ScanLine, ScanList, ScanReply
+from backend.schemas.usage import UsageReply
 
 _SCHEMAS = "#/components/schemas/"
 REQUESTS: tuple[type[BaseModel], ...] = (CheckBody, LookupBody, ScanBody, FeedbackBody)
 REPLIES: tuple[type[BaseModel], ...] = (
-    *(CheckReply, CheckEvent, PrefixReply, ScanReply, ScanLine, FeedbackReply),
-    *(Problem, Health, Readiness),
+    *(CheckReply, CheckEvent, PrefixReply, ScanReply, ScanList, ScanLine, FeedbackReply),
+    *(UsageReply, Problem, Health, Readiness),
 )
 _UNDER_V1 = (400, 401, 403, 421, 422, 503)
 _SECONDS = {"description": "Seconds.", "schema": {"type": "integer"}}
@@ -30,59 +32,54 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "429": {"Retry-After": _SECONDS},
     "503": {"Retry-After": _SECONDS},
 }
-# What went wrong, status by status; `detail` is one of several that there can be.
+# Status → title, and one of its possible details.
 _EXAMPLES = {
-    "400": ("Bad Request", "The request breaks the rules of HTTP."),
+    "400": ("Bad Request", "The request is not valid HTTP."),
     "401": ("Unauthorized", "This API key is not valid."),
     "403": ("Forbidden", "Pages of this origin may not use this server."),
-    "404": ("Not Found", "There is no such check, or it is over an hour old."),
-    "406": ("Not Acceptable", "There is application/jsonl and text/csv."),
-    "409": ("Conflict", "The same request is just being dealt with."),
+    "404": ("Not Found", "There is no such check, or it is older than an hour."),
+    "406": ("Not Acceptable", "Available: application/jsonl and text/csv."),
+    "409": ("Conflict", "The same request is being processed."),
     "413": ("Request Entity Too Large", "The data value transmitted exceeds the capacity limit."),
-    "415": ("Unsupported Media Type", "Compressed bodies are not read."),
-    "421": ("Misdirected Request", "This server does not answer under that host name."),
-    "422": ("Unprocessable Entity", "The request is not of the form that this call takes."),
+    "415": ("Unsupported Media Type", "Compressed bodies are not supported."),
+    "421": ("Misdirected Request", "This server does not answer for that host name."),
+    "422": ("Unprocessable Entity", NOT_AN_OBJECT),
     "429": (
         "Too Many Requests",
-        "600 URLs a minute are allowed, and too few are left for these 20.",
+        "600 URLs a minute are allowed. Fewer are left than the 20 requested.",
     ),
-    "503": ("Service Unavailable", "Assay cannot reach its store just now."),
+    "503": ("Service Unavailable", "Assay cannot reach its store."),
 }
 _REF = {"$ref": _SCHEMAS + Problem.__name__}
-_TOO_LARGE = {
-    "description": "Request Entity Too Large",
-    "content": {PROBLEM_TYPE: {"schema": _REF}},
-}
 
 
 class Api(OpenAPI):
-    """A Flask application that describes itself."""
+    """A Flask application with an OpenAPI document."""
 
     needs_key = False
-    """Whether a call under ``/v1`` needs an API key, and not only takes one."""
+    """Whether calls under ``/v1`` require an API key."""
 
     def generate_spec_json(self) -> None:
-        """Make the description."""
+        """Generate the document."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]
         self.spec_json["components"]["schemas"].update(_schemas())
         for operation in _operations(self.spec_json):
-            if not operation.get("parameters") and "requestBody" not in operation:
-                operation["responses"].pop("422", None)  # nothing of it can be wrong
             if self.needs_key and "security" in operation:
                 operation["security"] = [each for each in SECURITY if each]
             if "requestBody" in operation:
-                operation["responses"].setdefault("413", _TOO_LARGE)
-            for status, answer in operation["responses"].items():
-                if _is_problem(answer):
-                    operation["responses"][status] = _problem(status, answer)
+                for status in ("413", "415"):
+                    operation["responses"].setdefault(status, _body_error(status))
+            for status, response in operation["responses"].items():
+                if _is_problem(response):
+                    operation["responses"][status] = _problem(status, response)
 
 
 def calls(name: str, about: str) -> APIBlueprint:
-    """Make a blueprint for the calls of one concern, with what is true of all under ``/v1``.
+    """Make a blueprint for calls under ``/v1``, with the responses that all of them share.
 
     Args:
-        name: the concern.
-        about: a sentence about it.
+        name: of the blueprint and its OpenAPI tag.
+        about: the tag's description.
     """
     return APIBlueprint(
         name,
@@ -95,8 +92,8 @@ def calls(name: str, about: str) -> APIBlueprint:
     )
 
 
-def operation_id(*, name: str, path: str, method: str) -> str:  # noqa: ARG001 - its caller's form
-    """Name an operation as the function that does it is named."""
+def operation_id(*, name: str, path: str, method: str) -> str:  # noqa: ARG001 - the caller's signature
+    """Return the view function's name as the operation's id."""
     return name
 
 
@@ -106,9 +103,9 @@ def _operations(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _schemas() -> dict[str, Any]:
-    """Return the schemas of all bodies as pydantic writes them.
+    """Return the schemas of all bodies as pydantic generates them.
 
-    flask-openapi3 passes them through a model of its own, which loses examples and definitions.
+    flask-openapi3 converts them to a model of its own, which loses examples and definitions.
     """
     _, schemas = models_json_schema(
         [(model, "validation") for model in REQUESTS]
@@ -119,19 +116,25 @@ def _schemas() -> dict[str, Any]:
     return found
 
 
-def _is_problem(answer: dict[str, Any]) -> bool:
-    schemas = [media.get("schema", {}) for media in answer.get("content", {}).values()]
-    # flask-openapi3 takes a refusal of what is not valid for a list of problems.
+def _body_error(status: str) -> dict[str, Any]:
+    """Describe the response to a body that is too large or has an unsupported type."""
+    title, _ = _EXAMPLES[status]
+    return {"description": title, "content": {PROBLEM_TYPE: {"schema": _REF}}}
+
+
+def _is_problem(response: dict[str, Any]) -> bool:
+    schemas = [media.get("schema", {}) for media in response.get("content", {}).values()]
+    # flask-openapi3 describes a validation error as a list of problems.
     return any(_REF in (schema, schema.get("items")) for schema in schemas)
 
 
-def _problem(status: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """Describe an answer that is a problem document."""
+def _problem(status: str, response: dict[str, Any]) -> dict[str, Any]:
+    """Describe a response that is a problem document."""
     title, detail = _EXAMPLES[status]
     example: dict[str, Any] = {"type": "about:blank", "title": title, "status": int(status)}
     example["detail"] = detail
     if status == "422":
         example["errors"] = [{"field": "body", "detail": NOT_AN_OBJECT}]
     media = {"schema": _REF, "example": example}
-    described = {"description": answer["description"], "content": {PROBLEM_TYPE: media}}
+    described = {"description": response["description"], "content": {PROBLEM_TYPE: media}}
     return described | ({"headers": _HEADERS[status]} if status in _HEADERS else {})

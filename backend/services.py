@@ -1,34 +1,37 @@
-"""What the blueprints share: made once by the application factory."""
+"""The services that blueprints use. The application factory creates them once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from flask import current_app
 
-from backend.checking import Checker
-from backend.operations import Operations
-from workers.feedback import FeedbackStore
-from workers.scans import ScanStore
-from workers.spool import Spool
-from workers.store import Store
-from workers.turns import Turns
+from backend.check_service import CheckService
+from backend.exporter import Exporter
+from backend.health import ReadinessCheck
+from backend.usage_store import UsageStore
+from workers.scheduling.dispatch import Dispatcher
+from workers.storage.stores import Stores
+from workers.storage.uploads import Uploads
 
 
 @dataclass(frozen=True)
 class Services:
-    """The parts behind the HTTP calls."""
+    """The services behind the HTTP calls."""
 
-    checker: Checker
-    store: Store
-    spool: Spool
-    scans: ScanStore
-    turns: Turns
-    feedback: FeedbackStore
-    operations: Operations
+    checks: CheckService
+    stores: Stores
+    uploads: Uploads
+    dispatcher: Dispatcher
+    readiness: ReadinessCheck
+    exporter: Exporter
+    usage: UsageStore
+    webhook_url: Callable[[str], str]
+    """Returns the canonical form of a webhook's URL; raises `FetchError` if it is not allowed."""
 
 
 def services() -> Services:
-    """Return the services of the application that handles this request."""
+    """Return the services of the current application."""
     return cast(Services, current_app.extensions["assay"])

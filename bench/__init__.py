@@ -1,1 +1,3 @@
-"""Measures of speed, each a ratio taken in one run: machines differ, and are noisy."""
+"""Benchmarks. Each result is a ratio within one run, because machines differ and are noisy."""
+
+import models.no_telemetry  # noqa: F401

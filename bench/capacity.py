@@ -1,8 +1,8 @@
-"""What a demand costs: how much of it the caches answer, and what the rest needs.
+"""A capacity model: cache hit rate and required resources for a demand.
 
-A model in closed form, so that 10^8 checks a day are as quick to work out as a hundred. Checks of
-an image arrive at random (a Poisson process) at a rate that falls with the image's rank (Zipf).
-`bench.scale` holds it against the real stack.
+The model is in closed form, so 10^8 checks per day take no longer to compute than a hundred. Checks
+of an image are a Poisson process whose rate falls with the image's rank (Zipf's law). `bench.scale`
+compares the model with a real server.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 
 DAY = 24 * 3600
 EXACT_RANKS = 1000
-"""The first ranks count one by one; those after them in groups that grow by 1 %."""
+"""The first ranks are modelled one by one, the others in groups that grow by 1 %."""
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Who asks for what."""
+    """The load."""
 
     rate: float
-    """Checks a second, on average."""
+    """Checks per second, on average."""
     images: int
-    """Different images that are ever asked for."""
+    """Number of different images."""
     exponent: float
-    """Of Zipf's law: the image of rank n is asked for as often as n to the power of -exponent."""
+    """Of Zipf's law: the image of rank n is checked with a rate proportional to n^-exponent."""
     peak: float = 1.0
-    """The busiest hour's rate, divided by the average."""
+    """Rate of the busiest hour, divided by the average."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How long what is known counts; seconds, as in the settings."""
+    """Cache lifetimes in seconds, as in the settings."""
 
     revalidate_after: float
     verdict_ttl: float
@@ -44,37 +44,37 @@ class Policy:
 
 @dataclass(frozen=True)
 class Costs:
-    """What one check costs, measured; seconds of one core, and bytes."""
+    """The measured cost of one check, in seconds of one core and in bytes."""
 
     api_hit: float
-    """API seconds of a check that the cache answers."""
+    """API seconds for a cache hit."""
     api_miss: float
-    """API seconds of one that it does not, and whose client waits for the answer."""
+    """API seconds for a miss whose client waits for the answer."""
     fetch: float
-    """Worker seconds to fetch an image and find that its bytes are known."""
-    judge: float
-    """Worker seconds more if they are not."""
+    """Worker seconds to fetch an image whose bytes are in the cache."""
+    classify: float
+    """Additional worker seconds if they are not."""
     store_hit: float
-    """Redis seconds of a check that the cache answers."""
+    """Redis seconds for a cache hit."""
     store_miss: float
-    """Redis seconds of one that it does not, as store and as broker."""
+    """Redis seconds for a miss, as store and as broker."""
     bytes_known: float
-    """Redis memory of an image that is known."""
+    """Redis memory per cached image."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the checks become; shares of all checks, and images that are known at any time."""
+    """Fractions of all checks by how they are answered, and the number of cached images."""
 
     hits: float
     fetched: float
-    judged: float
+    classified: float
     known: float
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What the busiest hour takes."""
+    """The resources for the busiest hour."""
 
     api_cores: float
     worker_cores: float
@@ -84,7 +84,7 @@ class Needs:
 
 
 def popularity(demand: Demand) -> tuple[Array, Array]:
-    """Return groups of images, and how often each image of a group is asked for (1/s)."""
+    """Return sizes of groups of images, and the check rate per image of each group (1/s)."""
     exact = min(demand.images, EXACT_RANKS)
     ranks = np.arange(1, exact + 1, dtype=float)
     steps = max(1, math.ceil(math.log(max(demand.images / exact, 1)) / math.log(1.01)))
@@ -96,31 +96,30 @@ def popularity(demand: Demand) -> tuple[Array, Array]:
 
 
 def outcome(demand: Demand, policy: Policy) -> Outcome:
-    """Return what the caches answer, once they are warm.
+    """Return the steady state of the caches.
 
-    An image's life goes round: it is fetched; checks within `revalidate_after` (T) are hits; the
-    next one, which comes after T + 1/rate on average, fetches it again, and judges it too if the
-    verdict has expired meanwhile (V = `verdict_ttl`).
+    Each image has a cycle. After a fetch, checks within `revalidate_after` (T) are hits. The next
+    check comes after T + 1/rate on average and fetches the image again. It also classifies the
+    image if the verdict has expired (V = `verdict_ttl`).
     """
     sizes, rates = popularity(demand)
     fresh, kept = policy.revalidate_after, max(policy.verdict_ttl, policy.revalidate_after)
     cycle = fresh + 1 / rates
     expired = np.exp(-rates * (kept - fresh))
     alive = fresh + (1 - expired) / rates
-    share = sizes / cycle / demand.rate
+    fraction = sizes / cycle / demand.rate
     return Outcome(
-        hits=1 - float(np.sum(share)),
-        fetched=float(np.sum(share)),
-        judged=float(np.sum(share * expired)),
+        hits=1 - float(np.sum(fraction)),
+        fetched=float(np.sum(fraction)),
+        classified=float(np.sum(fraction * expired)),
         known=float(np.sum(sizes * alive / cycle)),
     )
 
 
 def kept_within(demand: Demand, policy: Policy, known: float) -> Policy:
-    """Return the policy that results if Redis has memory for so many images only.
+    """Return the effective policy if Redis has memory for only `known` images.
 
-    It evicts what was used least lately, which shortens the time that an image is kept to one value
-    for all (Che's approximation).
+    LRU eviction shortens the lifetime of all images to the same value (Che's approximation).
     """
     if outcome(demand, policy).known <= known:
         return policy
@@ -133,23 +132,23 @@ def kept_within(demand: Demand, policy: Policy, known: float) -> Policy:
 
 
 def needs(demand: Demand, result: Outcome, costs: Costs) -> Needs:
-    """Return the load of the busiest hour, with nothing to spare."""
+    """Return the resources for the busiest hour, without reserve."""
     rate = demand.rate * demand.peak
     return Needs(
         api_cores=rate * (result.hits * costs.api_hit + result.fetched * costs.api_miss),
-        worker_cores=rate * (result.fetched * costs.fetch + result.judged * costs.judge),
+        worker_cores=rate * (result.fetched * costs.fetch + result.classified * costs.classify),
         store_cores=rate * (result.hits * costs.store_hit + result.fetched * costs.store_miss),
         memory=result.known * costs.bytes_known,
     )
 
 
 def waiting(arrivals: float, seconds: float, servers: int) -> float:
-    """Return the mean seconds that a job waits for one of the servers (Erlang C).
+    """Return the mean waiting time of a job in seconds (Erlang C).
 
     Args:
-        arrivals: jobs a second.
+        arrivals: jobs per second.
         seconds: mean service time of a job.
-        servers: that work at once; infinity is returned if they cannot keep up.
+        servers: number of servers. The result is infinite if they cannot keep up.
     """
     load = arrivals * seconds
     if load >= servers:
@@ -161,26 +160,26 @@ def waiting(arrivals: float, seconds: float, servers: int) -> float:
     return queued * seconds / (servers - load)
 
 
-def servers_for(arrivals: float, seconds: float, patience: float) -> int:
-    """Return how many servers keep the mean wait within `patience` seconds."""
+def servers_for(arrivals: float, seconds: float, max_wait: float) -> int:
+    """Return the number of servers that keeps the mean waiting time within `max_wait` seconds."""
     servers = math.floor(arrivals * seconds) + 1
-    while waiting(arrivals, seconds, servers) > patience:
+    while waiting(arrivals, seconds, servers) > max_wait:
         servers += 1
     return servers
 
 
-def edge_hits(demand: Demand, digits: int, max_age: float, places: int) -> float:
-    """Return the share of lookups by prefix that a cache in front of the API answers.
+def edge_hits(demand: Demand, digits: int, max_age: float, caches: int) -> float:
+    """Return the fraction of prefix lookups that edge caches in front of the API answer.
 
     Args:
-        demand: lookups, spread over all prefixes by a hash, and over the places evenly.
+        demand: lookups, spread over all prefixes by a hash, and evenly over the caches.
         digits: hex digits of the prefix.
-        max_age: seconds that an answer may be kept.
-        places: separate caches in the world.
+        max_age: lifetime of an answer in seconds.
+        caches: number of separate edge caches.
     """
     sizes, rates = popularity(demand)
     others = (demand.rate - rates) / 16**digits  # that share the image's prefix
-    per_place = (rates + others) / places
+    per_cache = (rates + others) / caches
     return float(
-        np.sum(sizes * rates * per_place * max_age / (1 + per_place * max_age)) / demand.rate
+        np.sum(sizes * rates * per_cache * max_age / (1 + per_cache * max_age)) / demand.rate
     )

@@ -1,11 +1,10 @@
-"""What a scan does to people who wait, and slow hosts to a scan: `python -m bench.fairness`.
+"""Measures how scans slow interactive checks, and slow hosts a scan: `python -m bench.fairness`.
 
-Interactive: one person checks images one after the other, on an idle stack and while a scan keeps
-every shared process busy; the ratio of the medians, and of the 95th percentiles, says how much a
-scan is felt. Hosts: a scan of one fast host's images, alone and with 200 URLs mixed in of two hosts
-that send a byte a second and of one where nobody listens; the ratio of the times until the fast
-host's images are all judged says how much others suffer. Rounds alternate, so that the machine's
-drift meets both alike.
+Interactive: one client checks images one after the other, on an idle server and during a scan that
+keeps every shared process busy. The results are the ratios of the medians and of the 95th
+percentiles. Hosts: a scan of one fast host's images, alone and mixed with 200 URLs of two hosts
+that send one byte per second and of a dead host. The result is the ratio of the times until all
+images of the fast host are done. Rounds alternate, so drift of the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -27,8 +26,9 @@ import psutil
 import requests
 from redis import Redis
 
-from backend.stack import Stack, free_port
-from bench.scan import make_images, web_server
+from backend.processes import free_port
+from backend.supervisor import Supervisor
+from bench.bulk_scan import make_images, web_server
 from settings import Settings
 
 SLOW_HOSTS = ("127.0.0.2", "127.0.0.3")
@@ -37,7 +37,7 @@ PER_SLOW_HOST, OF_DEAD_HOST = 70, 60
 
 @contextmanager
 def slow_server(host: str) -> Iterator[str]:
-    """Serve what looks like a JPEG at one byte a second, in a process of its own."""
+    """Serve the start of a JPEG at one byte per second, in a separate process."""
     ready: SimpleQueue[int] = multiprocessing.SimpleQueue()
     process = multiprocessing.Process(target=_trickle, args=(host, ready), daemon=True)
     process.start()
@@ -61,21 +61,21 @@ def _trickle(host: str, ready: SimpleQueue[int]) -> None:
 
 
 class Bench:
-    """One running stack, and what is asked of it."""
+    """A client of one running server."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Supervisor) -> None:
         self._url = stack.url
         self._redis = Redis.from_url(str(stack.settings.redis_url))
         self._http = requests.Session()
 
     def forget(self) -> None:
-        """Make the stack forget all images and hosts, so that the same ones can be used again."""
-        for pattern in ("address", "verdict", "host", "lanes", "flight"):
+        """Delete all cached images and hosts, so the same ones can be used again."""
+        for pattern in ("address", "verdict", "host", "claim"):
             if keys := self._redis.keys(f"assay:{pattern}*"):
                 self._redis.delete(*keys)
 
     def checks(self, urls: Sequence[str]) -> list[float]:
-        """Check one image after the other; returns each one's seconds."""
+        """Check one image after the other. Return each check's seconds."""
         times = []
         for url in urls:
             started = time.perf_counter()
@@ -83,29 +83,29 @@ class Bench:
             answer = self._http.post(f"{self._url}/v1/checks", json=body, timeout=30).json()
             times.append(time.perf_counter() - started)
             if answer["items"][0]["status"] != "done":
-                raise SystemExit(f"no verdict; this measures nothing: {answer}")
+                raise SystemExit(f"no verdict, so the result is invalid: {answer}")
         return times
 
     def scan(self, urls: Sequence[str]) -> str:
-        """Begin a scan; returns its URL."""
+        """Start a scan. Return its URL."""
         body = {"urls": list(urls)}
         answer = self._http.post(f"{self._url}/v1/scans", json=body, timeout=60)
         answer.raise_for_status()
         return self._url + answer.headers["Location"]
 
     def wait_for(self, scan: str, done: int) -> None:
-        """Wait until so many images of the scan have a verdict."""
+        """Wait until `done` images of the scan have a verdict."""
         while (now := self.done(scan)) < done:
             time.sleep(0.1)
         if now > done:
             raise SystemExit(f"{now} verdicts instead of {done}")
 
     def done(self, scan: str) -> int:
-        """Return how many images of the scan have a verdict."""
+        """Return the number of images with a verdict."""
         return int(self._http.get(scan, timeout=30).json()["counts"]["done"])
 
     def cancel(self, scan: str) -> None:
-        """Cancel a scan, and wait until nothing of it is under way."""
+        """Cancel a scan, and wait until none of its URLs is pending."""
         self._http.delete(scan, timeout=60).raise_for_status()
         while self._http.get(scan, timeout=30).json()["counts"]["pending"]:
             time.sleep(0.1)
@@ -114,7 +114,7 @@ class Bench:
 def measure_people(
     bench: Bench, of_person: Sequence[str], of_scan: Sequence[str], rounds: int
 ) -> None:
-    """Print what a person waits on an idle stack, and beside a scan."""
+    """Print the time of a check on an idle server, and during a scan."""
     idle: list[float] = []
     beside: list[float] = []
     rates = []
@@ -130,7 +130,7 @@ def measure_people(
         after = bench.done(scan)
         rates.append((after - before) / (time.perf_counter() - started))
         if after == len(of_scan):
-            raise SystemExit("the scan ended before the checks; give more images")
+            raise SystemExit("the scan ended before the checks; use more --images")
         bench.cancel(scan)
     for name, times in (("idle", idle), ("beside a scan", beside)):
         print(f"a check, {name}: " + ", ".join(f"p{q} {_ms(times, q)} ms" for q in (50, 95)))
@@ -140,7 +140,7 @@ def measure_people(
 
 
 def measure_hosts(bench: Bench, fast: Sequence[str], rounds: int) -> None:
-    """Print how long a scan of a fast host's images takes, alone and among slow hosts' ones."""
+    """Print the time of a scan of a fast host's images, alone and mixed with slow hosts."""
     seconds: dict[str, list[float]] = {"alone": [], "among slow hosts": []}
     with slow_server(SLOW_HOSTS[0]) as first, slow_server(SLOW_HOSTS[1]) as second:
         dead = f"http://127.0.0.5:{free_port('127.0.0.5')}"
@@ -170,10 +170,10 @@ def _ms(times: Sequence[float], percent: int) -> str:
 
 
 def main() -> None:
-    """Measure, and print one line a figure."""
+    """Measure, and print one line per result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=400, help="of a scan")
-    parser.add_argument("--checks", type=int, default=40, help="a round")
+    parser.add_argument("--images", type=int, default=400, help="images per scan")
+    parser.add_argument("--checks", type=int, default=40, help="checks per round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", choices=["interactive", "hosts"])
     options = parser.parse_args()
@@ -181,7 +181,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         web_server(files) as of_scan,
-        web_server(files) as of_person,  # another host, with places of its own
+        web_server(files) as of_person,  # another host, with its own limits
     ):
         settings = Settings(
             data_dir=Path(folder),
@@ -191,7 +191,7 @@ def main() -> None:
         )
         scanned = [f"{of_scan}/{number}.jpg" for number in range(options.images)]
         checked = [f"{of_person}/{number}.jpg" for number in range(options.images, len(files))]
-        with Stack(settings) as stack:
+        with Supervisor(settings) as stack:
             bench = Bench(stack)
             if options.only != "hosts":
                 measure_people(bench, checked, scanned, options.rounds)

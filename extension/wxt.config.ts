@@ -1,8 +1,8 @@
 import { defineConfig } from "wxt";
 
 /**
- * The public half of a key made for this extension. It fixes the id that Chrome gives it, and with
- * it the Origin that the server lets in: chrome-extension://ogpobafbiekihfldlbjgmeedgmabengf
+ * The public key of this extension. It fixes the extension's id in Chrome, and so its origin, which
+ * the server accepts: chrome-extension://ogpobafbiekihfldlbjgmeedgmabengf
  */
 const CHROME_KEY =
   "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA1j1jH58/ASylOkuTgo4rpoQVESkiozjsiqLik86ApeQy1KLt8hVn" +
@@ -18,11 +18,11 @@ export default defineConfig({
     name: "__MSG_extension_name__",
     description: "__MSG_extension_description__",
     default_locale: "en",
-    // activeTab and scripting: a right-click must work on a page that was open before Assay was
-    // installed, and so has no content script yet.
+    // activeTab and scripting: "Check image" must work on a page that was open before the
+    // installation and has no content script yet.
     permissions: ["activeTab", "contextMenus", "scripting", "storage"],
     host_permissions: ["http://127.0.0.1/*", "http://localhost/*"],
-    // Asked for one site at a time: another server, or an image that only this browser can read.
+    // Requested for one site at a time: another server, or an image that only this browser can read.
     optional_host_permissions: ["http://*/*", "https://*/*"],
     icons: { 16: "icon/16.png", 32: "icon/32.png", 48: "icon/48.png", 128: "icon/128.png" },
     action: {
@@ -34,7 +34,7 @@ export default defineConfig({
       browser_specific_settings: {
         gecko: {
           id: "assay@assay.invalid",
-          // 140 is the first to know data_collection_permissions.
+          // 140 is the first version with data_collection_permissions.
           strict_min_version: "140.0",
           data_collection_permissions: { required: ["websiteContent", "browsingActivity"] },
         },

@@ -1,1 +1,1 @@
-"""Pixels → verdict. Knows no network, no Redis and no Flask."""
+"""Decodes and classifies images: bytes → label, probability and evidence. Uses no network."""

@@ -24,17 +24,17 @@ from models.members import MEMBERS
 from models.runtime import THREADS, Runtime
 from models.verdict import Label
 from models.views import Pixels, View, prepare
-from settings import SecondLook
+from settings import CascadeMode
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What the ensemble thinks of one image.
+class Classification:
+    """The ensemble's answer for one image.
 
     Args:
         label: the verdict's label.
-        probability: calibrated probability that the image is AI-made.
-        members: each member's own calibrated probability.
+        probability: calibrated probability that the image is AI-made, 0 to 1.
+        members: each member's own calibrated probability, 0 to 1.
     """
 
     label: Label
@@ -42,125 +42,131 @@ class Judgement:
     members: dict[str, float]
 
 
-Watch = Callable[[str, float], None]
-"""Takes a member's name, and the seconds for which it looked."""
+InferenceHook = Callable[[str, float], None]
+"""Called with a member's name and its inference time in seconds."""
 
 
-def _watch_nothing(_name: str, _seconds: float) -> None:
+def _ignore(_name: str, _seconds: float) -> None:
     """Do nothing."""
 
 
 class Ensemble:
-    """The members, loaded, and the rule that combines them; not to be shared between threads.
+    """The loaded members and the rule that combines them. Do not share it between threads.
 
     Args:
         manifest: the rule.
-        runtimes: for each member its view and its runtime.
-        second_look: when members look that have no part in the manifest's first look.
+        runtimes: each member's view and runtime.
+        cascade_mode: which stages of the cascade run, see ``CascadeMode``.
 
     Attributes:
-        watch: is told of each member that looked, and for how many seconds.
+        on_inference: called after each inference of a member.
     """
 
     def __init__(
         self,
         manifest: Manifest,
         runtimes: dict[str, tuple[View, Runtime]],
-        second_look: SecondLook = "always",
+        cascade_mode: CascadeMode = "always",
     ) -> None:
         self._manifest = manifest
         self._runtimes = runtimes
-        self._second_look = second_look
-        self.watch: Watch = _watch_nothing
+        self._cascade_mode = cascade_mode
+        self.on_inference: InferenceHook = _ignore
 
     @classmethod
-    def load(cls, directory: Path = WEIGHTS, second_look: SecondLook = "always") -> Ensemble:
-        """Load the members of a directory of weights, each held to its digest in the manifest.
+    def load(cls, directory: Path = WEIGHTS, cascade_mode: CascadeMode = "always") -> Ensemble:
+        """Load the members from a directory and verify their digests.
 
-        Members that will never look are not loaded.
+        Members that the mode never runs are not loaded.
 
         Args:
             directory: holds the manifest and the files that it names.
-            second_look: when members look that have no part in the manifest's first look.
+            cascade_mode: which stages of the cascade run, see ``CascadeMode``.
 
         Raises:
             WeightsError: the manifest or a file is missing, damaged or made for other views.
         """
         manifest = load_manifest(directory)
-        needed = manifest.judging(second_look)
+        used = manifest.used_members(cascade_mode)
         runtimes = {
             record.name: load_member(directory, record, THREADS)
             for record in manifest.members
-            if record.name in needed
+            if record.name in used
         }
-        return cls(manifest, runtimes, second_look)
+        return cls(manifest, runtimes, cascade_mode)
 
     @property
     def version(self) -> str:
-        """The model version that verdicts carry."""
-        return self._manifest.version_with(self._second_look)
+        """The model version for verdicts."""
+        return self._manifest.version_for(self._cascade_mode)
 
-    def judge(self, pixels: Pixels) -> Judgement:
-        """Judge one image.
+    def classify(self, pixels: Pixels) -> Classification:
+        """Classify one image.
 
         Args:
             pixels: upright sRGB, shape (height, width, 3), uint8.
 
         Raises:
-            ValueError: the array is not of that shape and type.
+            ValueError: the array has another shape or type.
         """
-        look = _Look(prepare(pixels), self._runtimes, self.watch)
-        first = self._manifest.first_look
-        if first and self._second_look != "always":
-            look.by(first.stack.weights)
-            sure = label_of(probability_of(first.stack, look.logits), first.doubt)
-            if self._second_look == "never" or sure is not Label.UNCERTAIN:
-                return combine(self._manifest, look.logits)
-        look.by(self._manifest.stack.weights)
-        return combine(self._manifest, look.logits)
+        inference = _Inference(prepare(pixels), self._runtimes, self.on_inference)
+        light = self._manifest.cascade
+        if light and self._cascade_mode != "always":
+            inference.run(light.stack.weights)
+            label = label_of(probability_of(light.stack, inference.logits), light.doubt)
+            if self._cascade_mode == "never" or label is not Label.UNCERTAIN:
+                return combine(self._manifest, inference.logits)
+        inference.run(self._manifest.stack.weights)
+        return combine(self._manifest, inference.logits)
 
     def logits(self, pixels: Pixels) -> dict[str, float]:
-        """Run every loaded member: its mean logit over its views; positive speaks for AI."""
-        look = _Look(prepare(pixels), self._runtimes, self.watch)
-        look.by(self._runtimes)
-        return look.logits
+        """Run every loaded member and return its mean logit over its views.
+
+        A positive logit speaks for AI.
+        """
+        inference = _Inference(prepare(pixels), self._runtimes, self.on_inference)
+        inference.run(self._runtimes)
+        return inference.logits
 
 
-class _Look:
-    """One image, the views that were cut from it, and what members said of it so far."""
+class _Inference:
+    """One image: the views cut from it so far, and the members' logits so far."""
 
     def __init__(
-        self, image: Image.Image, runtimes: dict[str, tuple[View, Runtime]], watch: Watch
+        self,
+        image: Image.Image,
+        runtimes: dict[str, tuple[View, Runtime]],
+        on_inference: InferenceHook,
     ) -> None:
         self._image = image
         self._runtimes = runtimes
-        self._watch = watch
-        self._views: dict[View, Pixels] = {}  # Members may share a view; it is cut once.
+        self._on_inference = on_inference
+        self._views: dict[View, Pixels] = {}  # Members may share a view. It is cut once.
         self.logits: dict[str, float] = {}
 
-    def by(self, names: Iterable[str]) -> None:
-        """Let members look that have not looked yet."""
+    def run(self, names: Iterable[str]) -> None:
+        """Run the members that have not run yet."""
         for name in names:
             if name not in self.logits:
                 view, runtime = self._runtimes[name]
                 if view not in self._views:
                     self._views[view] = view.serve(self._image)
-                began = time.perf_counter()
+                started = time.perf_counter()
                 self.logits[name] = runtime.logit(self._views[view])
-                self._watch(name, time.perf_counter() - began)
+                self._on_inference(name, time.perf_counter() - started)
 
 
-def combine(manifest: Manifest, logits: dict[str, float]) -> Judgement:
-    """Turn members' logits into a judgement; the one place that does.
+def combine(manifest: Manifest, logits: dict[str, float]) -> Classification:
+    """Combine the members' logits. Serving and evaluation both use this function.
 
     Args:
-        manifest: tells how.
-        logits: of all members, or of those of the first look.
+        manifest: the rule.
+        logits: of all members, or of the cascade's light members alone.
     """
-    first = manifest.first_look
-    rule = first if first and set(logits) == set(first.stack.weights) else manifest
+    light = manifest.cascade
+    rule = light if light and set(logits) == set(light.stack.weights) else manifest
     probability = probability_of(rule.stack, logits)
-    return Judgement(
+    return Classification(
         label=label_of(probability, rule.thresholds),
         probability=probability,
         members={
@@ -174,13 +180,13 @@ def combine(manifest: Manifest, logits: dict[str, float]) -> Judgement:
 
 
 def probability_of(stack: Stack, logits: Mapping[str, float]) -> float:
-    """Return the calibrated probability of AI by a stack of members."""
+    """Return a stack's calibrated probability that the image is AI-made."""
     total = sum(weight * logits[name] for name, weight in stack.weights.items())
     return sigmoid(total + stack.intercept)
 
 
 def label_of(probability: float, thresholds: Thresholds) -> Label:
-    """Name the side of the thresholds on which a probability lies."""
+    """Return the label for a probability."""
     if probability >= thresholds.ai:
         return Label.AI
     if probability < thresholds.real:
@@ -189,22 +195,22 @@ def label_of(probability: float, thresholds: Thresholds) -> Label:
 
 
 def sigmoid(logit: float) -> float:
-    """Return the logistic function, for any finite logit without overflow."""
+    """Return the logistic function. No finite logit overflows."""
     return 0.5 * (1.0 + math.tanh(0.5 * logit))
 
 
 def load_member(directory: Path, record: MemberRecord, threads: int = 1) -> tuple[View, Runtime]:
-    """Load one member, and the view that it takes.
+    """Load one member and its view.
 
     Raises:
-        WeightsError: its file is missing, damaged, or made for another view.
+        WeightsError: its file is missing, damaged or made for another view.
     """
     member = MEMBERS.get(record.name)
     if member is None:
         raise WeightsError(f"the manifest lists an unknown member: {record.name}")
     if record.view != member.view.name:
         raise WeightsError(
-            f"{record.name} was trained on {record.view}, and would be shown {member.view.name}"
+            f"{record.name} was trained on {record.view}, but its view here is {member.view.name}"
         )
     path = directory / record.file
     try:
@@ -212,8 +218,8 @@ def load_member(directory: Path, record: MemberRecord, threads: int = 1) -> tupl
     except OSError as error:
         raise WeightsError(f"no weights at {error.filename}: {error.strerror}") from error
     if digest(model, weights) != record.sha256:
-        raise WeightsError(f"{path} is not the file that the manifest names")
+        raise WeightsError(f"{path} does not match its SHA-256 in the manifest")
     runtime = Runtime(model, weights, threads=threads)
     if runtime.shape != member.view.shape:
-        raise WeightsError(f"{path} takes {runtime.shape}, its view makes {member.view.shape}")
+        raise WeightsError(f"{path} expects {runtime.shape}, but its view is {member.view.shape}")
     return member.view, runtime

@@ -1,6 +1,6 @@
-"""The one list of ways in which a check can fail, and the error that carries them.
+"""All error codes of a check, and the exceptions that carry them.
 
-Raised where the fact is known; turned into HTTP, exit codes and badges in one place each.
+HTTP responses, exit codes and badges each translate them in one place.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Public codes; clients may rely on them, and must tolerate new ones."""
+    """Public error codes. They are stable, but clients must tolerate new ones."""
 
     BLOCKED_ADDRESS = "blocked_address"
     BAD_URL = "bad_url"
@@ -24,17 +24,16 @@ class ErrorCode(StrEnum):
     TOO_SMALL = "too_small"
     TOO_MANY_PIXELS = "too_many_pixels"
     CORRUPT_IMAGE = "corrupt_image"
-    OVERLOADED = "overloaded"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
 
 
 class CheckError(Exception):
-    """A check that cannot have a verdict: a code for programs, a sentence for people.
+    """A check failed: a code for programs, a sentence for people.
 
     Args:
         code: what went wrong.
-        detail: one sentence, fit to be shown to a user; holds no secret and no line break.
+        detail: one sentence for the user. It holds no secret and no line break.
     """
 
     def __init__(self, code: ErrorCode, detail: str) -> None:
@@ -44,4 +43,4 @@ class CheckError(Exception):
 
 
 class ImageError(CheckError):
-    """The bytes are not an image that can be judged."""
+    """The bytes are not an image that can be classified."""

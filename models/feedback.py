@@ -1,4 +1,4 @@
-"""What somebody says of an image that was judged, with the verdict that it contests."""
+"""Feedback on a verdict: what a user says about an image."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from models.verdict import Verdict
 
 Says = Literal["ai", "real"]
 How = Literal["made_it", "maker_says", "found_original", "looks"]
-"""How somebody knows: it is their own work; whoever made or published it says so; they found the
-original or its source; or by its looks alone."""
+"""How the user knows: it is their own work, its maker or publisher says so, they found the original
+or its source, or they go by the image's looks alone."""
 
 
 class Feedback(BaseModel):
-    """What one caller says of one image."""
+    """One caller's feedback on one image."""
 
     model_config = ConfigDict(frozen=True)
 
     owner: str
-    """The caller; empty for all who need no key."""
+    """The caller's id. Empty for callers without a key."""
     url: str | None = None
-    """Canonical; None if only the bytes' hash was given."""
+    """The canonical URL. None if the feedback names only the SHA-256."""
     says: Says
     how: How | None = None
     source: str | None = None
     comment: str | None = None
     verdict: Verdict
-    """What is contested, as it was then."""
+    """The contested verdict, as it was at that time."""
     received_at: datetime
 
     @property
     def sha256(self) -> str:
-        """The image's."""
+        """The image's SHA-256."""
         return self.verdict.image.sha256
 
     @property
     def id(self) -> str:
-        """The same for whatever this caller says of this image."""
+        """The id: one per caller and image. Newer feedback replaces older."""
         return feedback_id(self.owner, self.sha256)
 
 
 def feedback_id(owner: str, sha256: str) -> str:
-    """Return the id of what a caller says of an image."""
+    """Return the id of a caller's feedback on an image."""
     return hashlib.sha256(f"{owner}/{sha256}".encode()).hexdigest()[:32]

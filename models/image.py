@@ -1,7 +1,7 @@
-"""Bytes that nobody trusts → an upright sRGB array within limits, or a typed error.
+"""Decodes untrusted bytes to an upright sRGB array within limits, or raises a typed error.
 
-The file's magic bytes decide what it is; Pillow is then asked for that one format, so that no other
-decoder can be reached. Sizes are checked from the header, before any pixel is decoded.
+The file's magic bytes decide its format. Pillow may then use the decoder of that format only. The
+size is checked from the header, before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -14,38 +14,35 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageChops, ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from models.container import take_apart
+from models.colour import srgb_pixels
+from models.container import Container, DamagedError, parse_container
+from models.container.jpeg import with_filler
+from models.container.png import without_checksum
 from models.errors import ErrorCode, ImageError
 
 MIN_SIDE = 64
 MAX_SIDE = 16_384
 MAX_PIXELS = 40_000_000
 
-# A progressive JPEG visits its pixels once a scan: ten times as a rule, at times thirty.
+# A progressive JPEG visits all pixels in each scan. Ten scans are common, thirty are rare.
 _MAX_PIXEL_VISITS = 10**9
-# A CMYK profile for print weighs 0.5 to 3 MB; what is larger is not worth reading.
-_MAX_ICC_BYTES = 4 * 2**20
-# Pixels are converted in strips of about this many: they stay in the processor's cache, and no
-# second full copy is ever made.
-_STRIP_PIXELS = 2**17
-
-# Pillow speaks of odd files in warnings; whether a file is judged is decided here, by errors alone.
+# Pillow warns about unusual files. Here only errors count.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An image ready to be judged.
+    """An image ready to be classified.
 
     Attributes:
         pixels: uint8 array of shape (height, width, 3), upright, sRGB, C-contiguous.
         width: pixels, ``min_side`` to 16,384, after the EXIF orientation was applied.
         height: pixels, ``min_side`` to 16,384, after the EXIF orientation was applied.
         format: jpeg, png, webp, gif, avif, bmp or tiff.
-        frames: number of frames in the file; ``pixels`` is the first.
+        frames: number of frames in the file. ``pixels`` is the first.
     """
 
     pixels: NDArray[np.uint8]
@@ -55,8 +52,8 @@ class DecodedImage:
     frames: int
 
 
-# What the first bytes say (each format's own specification; the list follows the WHATWG MIME
-# Sniffing standard, section 6.1, and adds TIFF, AVIF and the header sizes that a BMP may have).
+# Magic bytes, from each format's specification. The list follows the WHATWG MIME Sniffing standard,
+# section 6.1, and adds TIFF, AVIF and the valid header sizes of BMP.
 _SUPPORTED = {
     "jpeg": rb"\xff\xd8\xff",
     "png": rb"\x89PNG\r\n\x1a\n",
@@ -84,10 +81,10 @@ _SUPPORTED_MAGIC, _UNSUPPORTED_MAGIC = _compile(_SUPPORTED), _compile(_UNSUPPORT
 
 
 def sniff(data: bytes) -> str:
-    """Name the format that the magic bytes announce.
+    """Return the format by the magic bytes.
 
     Raises:
-        ImageError: not_an_image, or unsupported_format for images of other formats.
+        ImageError: not_an_image, or unsupported_format for other image formats.
     """
     for name, magic in _SUPPORTED_MAGIC.items():
         if magic.match(data):
@@ -103,32 +100,32 @@ def decode(data: bytes, min_side: int = MIN_SIDE) -> DecodedImage:
 
     Args:
         data: the whole file.
-        min_side: pixels a side below which an image is refused; less than ``MIN_SIDE`` only where
-            nothing is judged, as in reading a dataset of 32 px.
+        min_side: smallest side in pixels. Less than ``MIN_SIDE`` only for training data of 32 px.
 
     Raises:
         ImageError: not_an_image, unsupported_format, too_small, too_many_pixels or corrupt_image.
     """
     name = sniff(data)
     try:
-        container = take_apart(data, name)
-        with Image.open(io.BytesIO(container.pixels), formats=[name.upper()]) as image:
+        container = parse_container(data, name)
+        with _open(container.pixels, name) as image:
             _check_size(*image.size, container.passes, min_side)
             _check_coding(image)
-            image.load()
-            pixels = _orient(_srgb_pixels(image), _orientation(image, container.exif))
+            orientation = _orientation(image, container.exif)
+            pixels = srgb_pixels(_load(image, container, name), container.colours)
+            pixels = _orient(pixels, orientation)
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
-    except Exception as error:  # Pillow's decoders raise whatever their format's parsing met
+    except Exception as error:  # Pillow's decoders raise many types
         raise ImageError(ErrorCode.CORRUPT_IMAGE, f"The {name} file is damaged.") from error
     height, width, _ = pixels.shape
     return DecodedImage(pixels, width, height, name, container.frames)
 
 
 def _check_size(width: int, height: int, passes: int, min_side: int) -> None:
-    """Refuse what is too small to judge, or too much work to decode."""
+    """Reject images that are too small to classify or too expensive to decode."""
     if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
         raise _too_many_pixels()
     if width * height * passes > _MAX_PIXEL_VISITS:
@@ -136,12 +133,12 @@ def _check_size(width: int, height: int, passes: int, min_side: int) -> None:
     if width < min_side or height < min_side:
         raise ImageError(
             ErrorCode.TOO_SMALL,
-            f"The image is {width} × {height} pixels; {min_side} a side are needed.",
+            f"The image has {width} × {height} pixels. Each side needs at least {min_side}.",
         )
 
 
 def _check_coding(image: ImageFile.ImageFile) -> None:
-    """Refuse what Pillow decodes in Python, at seconds for an image."""
+    """Reject codings that Pillow decodes in Python, which takes seconds for an image."""
     if any(tile.codec_name == "bmp_rle" for tile in image.tile):
         raise ImageError(
             ErrorCode.UNSUPPORTED_FORMAT, "Run-length encoded BMP images are not supported."
@@ -155,89 +152,66 @@ def _too_many_pixels() -> ImageError:
     )
 
 
-# Colour
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-
-# The colour space that a profile must be about (ICC.1:2022, table 19) to apply to a Pillow mode.
-_ICC_SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK", "LAB": "Lab "}
+# Decoding
 
 
-def _srgb_pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """Convert a loaded image of any mode to an sRGB array, transparent parts on white."""
-    to_srgb = _to_srgb(image)
-    width, height = image.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    rows = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        strip = image.crop((0, top, width, bottom))
-        pixels[top:bottom] = np.asarray(_on_white(strip, to_srgb))
-    return pixels
+def _open(data: bytes, name: str) -> ImageFile.ImageFile:
+    return Image.open(io.BytesIO(data), formats=[name.upper()])
 
 
-def _on_white(image: Image.Image, to_srgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Convert one strip to RGB; what is transparent becomes white, as on a blank page."""
-    if _is_16_bit_grey(image) or not image.has_transparency_data:
-        return to_srgb(_plain(image))
-    image = image.convert("RGBA")
-    page = Image.new("RGB", image.size, "white")
-    page.paste(to_srgb(image.convert("RGB")), mask=image.getchannel("A"))
-    return page
+def _load(image: ImageFile.ImageFile, container: Container, name: str) -> ImageFile.ImageFile:
+    """Decode all pixels.
 
-
-def _plain(image: Image.Image) -> Image.Image:
-    """Bring an opaque image to one of the modes that colour profiles speak of."""
-    if image.mode in _ICC_SPACES:
-        return image
-    if _is_16_bit_grey(image):
-        high_bytes = np.asarray(image) >> 8
-        return Image.fromarray(high_bytes.astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ImageError(
-            ErrorCode.UNSUPPORTED_FORMAT,
-            "Images of 32 bits a channel are not supported; their white point is not known.",
-        )
-    return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _is_16_bit_grey(image: Image.Image) -> bool:
-    return image.mode.startswith("I;16")
-
-
-def _to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Choose how strips of this image, once plain, become sRGB."""
-    mode = "L" if image.mode == "1" or _is_16_bit_grey(image) else image.mode
-    if mode not in _ICC_SPACES or image.has_transparency_data:
-        mode = "RGB"
-    transform = _icc_transform(image.info.get("icc_profile") or b"", mode)
-    if transform is None:
-        return lambda strip: strip.convert("RGB")
-    return transform.apply
-
-
-def _icc_transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return what converts pixels of a mode to sRGB, None where they are sRGB or pass for it.
-
-    A profile that is broken, or about another colour space than the pixels', counts as none.
+    Raises:
+        DamagedError, OSError: some pixels are missing.
     """
-    if 0 < len(icc) <= _MAX_ICC_BYTES:
-        try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            if profile.profile.xcolor_space == _ICC_SPACES[mode]:
-                # Most profiles on the web are sRGB's; applying one takes as long as decoding.
-                if "sRGB" in (profile.profile.profile_description or ""):
-                    return None
-                return ImageCms.buildTransform(profile, _SRGB, mode, "RGB")
-        except (OSError, ImageCms.PyCMSError):
-            pass
-    return ImageCms.buildTransform(_LAB, _SRGB, "LAB", "RGB") if mode == "LAB" else None
+    try:
+        image.load()
+    except OSError:
+        if name != "png":
+            raise
+        # If only the final checksum is wrong, all rows are present.
+        image = _open(without_checksum(container.pixels), name)
+        image.load()
+    if name == "jpeg" and (container.cut or _ends_in_grey(image)):
+        _check_complete(image, container)
+    return image
+
+
+def _ends_in_grey(image: Image.Image) -> bool:
+    """Say whether a JPEG's last block is mid-grey. libjpeg fills missing blocks that way."""
+    width, height = image.size
+    left, top = (side - 1 - (side - 1) % _BLOCK for side in (width, height))
+    block = image.crop((left, top, width, height))
+    if image.mode != "CMYK":
+        block = block.convert("L")  # subsampled chroma of neighbours reaches into the block
+    return bool(np.all(np.abs(np.asarray(block, np.int16) - 128) <= 2))
+
+
+_BLOCK = 8  # pixels per side (ITU-T T.81 §A.1.1)
+
+
+def _check_complete(image: Image.Image, container: Container) -> None:
+    """Decode a JPEG again with filler bits at its end. They change the pixels if some are missing.
+
+    Raises:
+        DamagedError: pixels are missing.
+    """
+    width, height = image.size
+    with _open(with_filler(container.pixels), "jpeg") as other:
+        other.load()
+        for top in range(0, height, _COMPARED_ROWS):
+            strip = (0, top, width, min(top + _COMPARED_ROWS, height))
+            if ImageChops.difference(image.crop(strip), other.crop(strip)).getbbox():
+                raise DamagedError("The JPEG ends before its last pixels.")
+
+
+_COMPARED_ROWS = 64
 
 
 # Orientation
 
-# How to make each stored orientation upright (Exif 2.32, tag 0x0112).
+# The transformation to upright for each orientation (Exif 2.32, tag 0x0112).
 _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -250,14 +224,14 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 def _orientation(image: Image.Image, exif: bytes) -> int | None:
-    """Read the EXIF orientation; broken EXIF has none."""
+    """Read the EXIF orientation. Broken EXIF is ignored."""
     if isinstance(image, TiffImageFile):
-        return None  # Pillow has turned it upright itself
+        return None  # Pillow has applied it already
     tags = Image.Exif()
     try:
         tags.load(exif)
         orientation = tags.get(ExifTags.Base.Orientation)
-    except Exception:  # Pillow's EXIF parser raises much, and the pixels are good without it
+    except Exception:  # Pillow's EXIF parser raises many types. The pixels are good without it.
         return None
     return orientation if isinstance(orientation, int) else None
 

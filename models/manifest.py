@@ -1,6 +1,6 @@
-"""The manifest of the weights: which files, how they combine, and the version they make.
+"""The weights' manifest: files, combination rule, thresholds and model version.
 
-Light on purpose (pydantic and no more): the API reads the version from here and loads no model.
+This module imports pydantic only, so the API can read the version without loading a model.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from settings import SecondLook
+from settings import CascadeMode
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""The weights that are shipped."""
+"""The shipped weights."""
 
 
 class WeightsError(Exception):
-    """The weights are missing, damaged, or not those that this code was made for."""
+    """The weights are missing, damaged or made for other code."""
 
 
 class _Record(BaseModel):
@@ -35,7 +35,7 @@ class Scale(_Record):
 
 
 class Reference(_Record):
-    """What a member answered for a public photograph when it was exported."""
+    """A member's output for a public photograph at export."""
 
     image: str = Field(description="A function of skimage.data.")
     probability: float = Field(ge=0, le=1, description="sigmoid of the mean logit, uncalibrated.")
@@ -45,13 +45,13 @@ class MemberRecord(_Record):
     """One exported member."""
 
     name: str
-    file: str = Field(description="The .xml beside the manifest; its .bin has the same stem.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the .xml and the .bin after it.")
+    file: str = Field(description="The .xml beside the manifest. Its .bin has the same stem.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the .xml followed by the .bin.")
     view: str = Field(description="The name of the view it was trained on.")
-    calibration: Scale = Field(description="Makes the member's own probability of its logit.")
+    calibration: Scale = Field(description="Turns the logit into the member's own probability.")
     references: tuple[Reference, ...] = ()
     parity: dict[str, float] = Field(
-        default_factory=dict, description="Exported against Keras on validation images."
+        default_factory=dict, description="Exported model against Keras, on validation images."
     )
     training: dict[str, Any] = Field(
         default_factory=dict, description="Configuration, seed and outcome of the training run."
@@ -66,7 +66,7 @@ class Stack(_Record):
 
 
 class Thresholds(_Record):
-    """Probabilities at which the label changes: below ``real``, from ``ai`` on."""
+    """Label thresholds on the probability: ``real`` below the first, ``ai`` from the second on."""
 
     real: float = Field(ge=0, le=1)
     ai: float = Field(ge=0, le=1)
@@ -74,17 +74,17 @@ class Thresholds(_Record):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.real > self.ai:
-            raise ValueError("the threshold of real lies above that of ai")
+            raise ValueError("the threshold of real is above that of ai")
         return self
 
 
-class FirstLook(_Record):
-    """How the light members judge without the strong one.
+class Cascade(_Record):
+    """The first stage of the cascade: the light members without the strong one.
 
     Args:
-        stack: of the light members alone.
-        thresholds: of their labels, where there is no second look.
-        doubt: they are sure below ``real`` and from ``ai`` on; between, a second look is due.
+        stack: combines the light members.
+        thresholds: for the labels, if no second stage runs.
+        doubt: between these two probabilities the second stage runs in the mode ``auto``.
     """
 
     stack: Stack
@@ -93,49 +93,50 @@ class FirstLook(_Record):
 
 
 class Manifest(_Record):
-    """What ``manifest.json`` says."""
+    """The content of ``manifest.json``."""
 
     released: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day of the export.")
     members: tuple[MemberRecord, ...] = Field(min_length=1)
-    stack: Stack = Field(description="Of the members whose answers decide; the others add nothing.")
+    stack: Stack = Field(description="Combines the members that set the verdict.")
     thresholds: Thresholds
-    first_look: FirstLook | None = Field(
-        default=None, description="Without it, what decides looks at every image."
+    cascade: Cascade | None = Field(
+        default=None, description="None: the members of ``stack`` run on every image."
     )
     trained_on: tuple[str, ...] = Field(
         default=("train",), description="The splits that the head of clip was fitted to."
     )
 
     @model_validator(mode="after")
-    def _members_have_a_part(self) -> Self:
+    def _every_member_is_used(self) -> Self:
         names = {member.name for member in self.members}
-        first = set(self.first_look.stack.weights) if self.first_look else set()
-        if names != set(self.stack.weights) | first:
-            raise ValueError("the members listed are not those that the stacks weigh")
-        if first == names:
-            raise ValueError("a first look by all members leaves none for a second")
+        light = set(self.cascade.stack.weights) if self.cascade else set()
+        if names != set(self.stack.weights) | light:
+            raise ValueError("the listed members differ from the stacks' members")
+        if light == names:
+            raise ValueError("all members are in the first stage of the cascade")
         return self
 
-    def judging(self, second_look: SecondLook) -> set[str]:
-        """Return the members that judge with a setting of the second look; others never look."""
+    def used_members(self, cascade_mode: CascadeMode) -> set[str]:
+        """Return the names of the members that may run in a cascade mode."""
         names: set[str] = set()
-        if second_look != "never" or self.first_look is None:
+        if cascade_mode != "never" or self.cascade is None:
             names |= set(self.stack.weights)
-        if second_look != "always" and self.first_look is not None:
-            names |= set(self.first_look.stack.weights)
+        if cascade_mode != "always" and self.cascade is not None:
+            names |= set(self.cascade.stack.weights)
         return names
 
-    def version_with(self, second_look: SecondLook) -> str:
-        """Return the model version of verdicts given with a setting of the second look."""
-        looks_always = second_look == "always" or self.first_look is None
-        return self.version if looks_always else f"{self.version}-{second_look}"
+    def version_for(self, cascade_mode: CascadeMode) -> str:
+        """Return the model version for verdicts of a cascade mode."""
+        if cascade_mode == "always" or self.cascade is None:
+            return self.version
+        return f"{self.version}-{cascade_mode}"
 
     @cached_property
     def version(self) -> str:
-        """The model version of verdicts, e.g. ``2026-11-22.1f0c9a2b``.
+        """The model version for verdicts, e.g. ``2026-11-22.1f0c9a2b``.
 
-        Derived from all that a verdict depends on, so that a new model never serves an old
-        verdict, and a note about the training changes nothing.
+        It is derived from everything that affects a verdict. So a new model never serves an old
+        verdict, and a note about the training does not change the version.
         """
         decisive = {
             "members": [
@@ -144,14 +145,15 @@ class Manifest(_Record):
             ],
             "stack": self.stack.model_dump(),
             "thresholds": self.thresholds.model_dump(),
-            "first_look": self.first_look and self.first_look.model_dump(),
+            # The key of the first release. Another one would change every version.
+            "first_look": self.cascade and self.cascade.model_dump(),
         }
         content = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         return f"{self.released}.{content[:8]}"
 
 
 def digest(model: bytes, weights: bytes) -> str:
-    """Return the ``sha256`` of a member's record."""
+    """Return the ``sha256`` for a member's record."""
     return hashlib.sha256(model + weights).hexdigest()
 
 
@@ -159,7 +161,7 @@ def load_manifest(directory: Path = WEIGHTS) -> Manifest:
     """Read and validate ``manifest.json``.
 
     Raises:
-        WeightsError: it is missing or does not say what a manifest must.
+        WeightsError: it is missing or not a valid manifest.
     """
     path = directory / "manifest.json"
     try:

@@ -1,7 +1,7 @@
-"""Runs an exported member: OpenVINO.
+"""Runs an exported member with OpenVINO.
 
-One engine for all members, because it was the fastest for each: equal to LiteRT with XNNPACK on the
-small ones in 32-bit floats, and half as fast again where the processor multiplies bfloat16.
+OpenVINO was the fastest engine for every member. On the small ones it equals LiteRT with XNNPACK in
+32-bit floats, and is 1.5 times as fast on processors with bfloat16 instructions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+import models.no_telemetry  # noqa: F401  # isort: skip
 import numpy as np
 import openvino as ov
 
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
 Precision = Literal["f32", "bf16"]
 
 THREADS = min(2, os.cpu_count() or 1)
-"""Of one process, where each core has a process: on two cores, two processes of two threads judge
-half as many images again as two of one (``clip``), for they wait for memory at different times."""
+"""Threads per process, with one process per core. On two cores, two processes of two threads run
+``clip`` 1.5 times as fast as two of one thread, because they wait for memory at different times."""
 
 
 class Runtime:
-    """One exported member, ready to run; not to be shared between threads.
+    """One exported member, ready to run. Do not share it between threads.
 
     Args:
-        model: the ``.xml`` of an OpenVINO IR: uint8 views in, one logit for each out.
+        model: the ``.xml`` of an OpenVINO IR. Input: uint8 views. Output: one logit per view.
         weights: the ``.bin`` beside it.
-        precision: of the arithmetic; left out, the fastest that the processor has.
-        threads: how many it computes with.
+        precision: of the arithmetic. None: the fastest that the processor supports.
+        threads: number of threads for one inference.
 
     Raises:
-        ValueError: the bytes are not such a model.
+        ValueError: the bytes are not an OpenVINO model.
     """
 
     def __init__(
@@ -52,9 +53,9 @@ class Runtime:
                 "INFERENCE_PRECISION_HINT": precision or fastest_precision(),
                 "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": 1,
-                # Matrices kept in 8 bits are unpacked as they are used. To unpack them all at the
-                # start saves a fifth of the time, and costs each process twice the memory. To
-                # round activations as well, as is the default with such matrices, saves nothing.
+                # 8-bit matrices are unpacked when they are used. Unpacking them all at the start
+                # saves a fifth of the time, but doubles the memory of each process. Quantising
+                # activations as well (the default with such matrices) saves nothing.
                 "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
             },
         )
@@ -63,7 +64,7 @@ class Runtime:
         """Views per image, height, width, channels."""
 
     def logit(self, views: Pixels) -> float:
-        """Judge one image: the mean logit over its views; positive speaks for AI.
+        """Return the mean logit over an image's views. A positive logit speaks for AI.
 
         Args:
             views: shape ``self.shape``, uint8.
@@ -74,7 +75,7 @@ class Runtime:
         return float(np.mean(self.answer(views)))
 
     def answer(self, views: Pixels) -> NDArray[np.float32]:
-        """Return what the model says of each view, shape (views, …).
+        """Return the model's output for each view, shape (views, …).
 
         Raises:
             ValueError: the views have another shape or type.
@@ -87,7 +88,7 @@ class Runtime:
 
 
 def fastest_precision() -> Precision:
-    """Return ``bf16`` where the processor has instructions for it, else ``f32``."""
+    """Return ``bf16`` if the processor has instructions for it, else ``f32``."""
     return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 

@@ -1,4 +1,4 @@
-"""The verdict, and the item that carries it: what everything else speaks of."""
+"""The verdict of one image, and the item of a check that carries it."""
 
 from __future__ import annotations
 
@@ -6,78 +6,96 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from models.errors import CheckError
 
 
 class Label(StrEnum):
-    """What an image is judged to be."""
+    """The label of a verdict."""
 
     AI = "ai"
     UNCERTAIN = "uncertain"
     REAL = "real"
 
 
+Lean = Literal["ai", "none", "real"]
+
+LEANS = 0.6
+"""From this probability of AI, or of the opposite, an uncertain verdict leans one way."""
+
+
 class _Value(BaseModel):
-    """An immutable value; unknown fields of a newer version are ignored."""
+    """An immutable value. Unknown fields of a newer version are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class Evidence(_Value):
-    """A fact found in the file itself; it informs the reader and never sets the label."""
+    """A fact found in the file itself. It informs the reader and never sets the label."""
 
-    kind: str = Field(description="Where it was found: c2pa, iptc, generator_metadata.")
+    kind: str = Field(description="Its type: c2pa, iptc or generator_metadata.")
     says: Literal["ai", "real"] = Field(description="What the fact claims.")
     detail: str = Field(description="The claim in words.")
-    trusted: bool = Field(description="Whether a signature that we trust vouches for it.")
+    trusted: bool = Field(description="Whether it is signed by a trusted signer.")
 
 
 class ImageFacts(_Value):
-    """What was judged."""
+    """The classified image."""
 
     sha256: str = Field(description="SHA-256 of the file's bytes, in lower-case hex.")
     width: int = Field(description="Width in pixels, upright.")
     height: int = Field(description="Height in pixels, upright.")
     format: str = Field(description="jpeg, png, webp, gif, avif, bmp or tiff.")
-    frames: int = Field(description="Number of frames; the first was judged.")
+    frames: int = Field(description="Number of frames. The first was classified.")
 
 
 class Verdict(_Value):
-    """The answer for one image by one version of the ensemble."""
+    """The verdict on one image by one model version."""
 
     label: Label
     probability: float = Field(
         ge=0, le=1, description="Calibrated probability that the image is AI-made."
     )
-    members: dict[str, float] = Field(description="Each member's own probability.")
+    members: dict[str, float] = Field(description="Each member's own calibrated probability.")
     evidence: tuple[Evidence, ...] = ()
     image: ImageFacts
     model_version: str
-    checked_at: datetime = Field(description="When the image was judged (UTC).")
-    expires_at: datetime = Field(description="When the verdict is forgotten (UTC).")
-    cached: bool = Field(default=False, description="Whether it was known before it was asked for.")
+    checked_at: datetime = Field(description="When the image was classified (UTC).")
+    expires_at: datetime = Field(description="When the verdict expires (UTC).")
+    cached: bool = Field(default=False, description="Whether the verdict came from the cache.")
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="The likelier answer if the label is uncertain, or none. Else the label."
+    )
+    @property
+    def lean(self) -> Lean:
+        """The likelier answer, if one is likelier."""
+        if self.label is Label.UNCERTAIN:
+            if self.probability >= LEANS:
+                return "ai"
+            return "real" if self.probability <= 1 - LEANS else "none"
+        return "ai" if self.label is Label.AI else "real"
 
 
 class ItemError(_Value):
-    """Why a URL has no verdict."""
+    """The reason why a URL has no verdict."""
 
     code: str = Field(description="One of the public error codes.")
     detail: str = Field(description="One sentence for people.")
 
 
 class CheckItem(_Value):
-    """One URL of a check, lookup or scan, with what is known of it."""
+    """One URL of a check, lookup or scan, with its status and result."""
 
-    url: str = Field(description="As it was given.")
+    url: str = Field(description="As in the request.")
     status: Literal["done", "pending", "failed", "unknown"] = Field(
-        description="`unknown` is a lookup's miss; nothing was begun."
+        description="`unknown`: a lookup found nothing in the cache. No check was started."
     )
     verdict: Verdict | None = None
     error: ItemError | None = None
 
     @classmethod
     def failed(cls, url: str, error: CheckError) -> CheckItem:
-        """Make the item of a URL that could not be judged."""
+        """Make the item for a URL without a verdict."""
         return cls(url=url, status="failed", error=ItemError(code=error.code, detail=error.detail))

@@ -1,10 +1,10 @@
-"""Views: array → what a member sees. The same code makes them in training and in serving.
+"""Views: the fixed-size inputs of the members. Training and serving share this code.
 
-The images we train on were taken down to 240 or 288 px on the short side, as far as they were
-larger. So is what we judge, before any view is cut: a network that looks for traces of generation
-would rather see native pixels, but a crop of a 2,000 px image at its own scale would show it a
-texture that it has never seen, with a confidence that nothing has calibrated. Crops are then cut at
-a short side of 240 px, and an image is enlarged only when it is smaller than one crop.
+Training images were reduced to 240 or 288 px on the short side, if they were larger. Images are
+reduced in the same way before classification. A network that looks for traces of generation would
+prefer native pixels. But a crop of a 2,000 px image at its own scale would show a texture that the
+network has never seen, and its confidence would not be calibrated. Crops are cut at a short side of
+240 px. An image is enlarged only if it is smaller than one crop.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 LARGEST = 288
-"""Pixels on the short side to which larger images are taken down: as the largest we train on."""
+"""Short side in pixels to which larger images are reduced. Equals the largest training images."""
 
 SHORT_SIDE = 240
-"""Pixels on the short side at which crops are cut: that of the smallest we train on."""
+"""Short side in pixels at which crops are cut. Equals the smallest training images."""
 
 PANORAMA = 2.0
-"""From this aspect ratio on, crops lie in one strip along the long side."""
+"""From this aspect ratio on, the crops lie in one row along the long side."""
 
 _REDUCED = 2 * LARGEST
-"""Whole-factor reduction stops here, leaving a factor of two or more to the finer filter."""
+"""Integer reduction stops at this short side. The finer filter does the last factor of two."""
 
 _STRIP = 256
-"""Rows of the reduced image made at a time; bounds the memory that a huge image takes."""
+"""Rows of the reduced image per step. Limits the memory for a huge image."""
 
 Pixels = NDArray[np.uint8]
 
 
 class View(Protocol):
-    """What a member sees of an image.
+    """Makes a member's input from an image.
 
-    ``name`` identifies the view, its sizes and its code: the manifest records it with the weights,
-    so change it when the pixels that come out change.
+    ``name`` identifies the view with its sizes and its code. The manifest stores it with the
+    weights. Change the name whenever the resulting pixels change.
     """
 
     @property
@@ -50,10 +50,10 @@ class View(Protocol):
         """Views per image, height, width, channels."""
 
     def serve(self, image: Image.Image) -> Pixels:
-        """Make the views that are judged, shape ``shape``, always the same for the same image."""
+        """Make the views for inference, shape ``shape``. They depend on the image alone."""
 
     def sample(self, image: Image.Image, rng: np.random.Generator) -> Pixels:
-        """Make one view to train on, shape ``shape[1:]``."""
+        """Make one random view for training, shape ``shape[1:]``."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ class Whole:
         return (1, self.size, self.size, 3)
 
     def serve(self, image: Image.Image) -> Pixels:
-        """Resize the image; the filter widens with the factor, so it does not alias."""
+        """Resize the image. The filter widens with the factor, which prevents aliasing."""
         return np.asarray(_resize(image, self.size))[None]
 
     def sample(self, image: Image.Image, rng: np.random.Generator) -> Pixels:  # noqa: ARG002
-        """Resize the image: what varies in training, the augmentation varies before."""
+        """Resize the image. The augmentation has already varied it."""
         return np.asarray(_resize(image, self.size))
 
 
@@ -98,7 +98,7 @@ class Crops:
         return (4, self.size, self.size, 3)
 
     def serve(self, image: Image.Image) -> Pixels:
-        """Cut one crop around the middle of each quarter of the image."""
+        """Cut one crop around the centre of each quarter of the image."""
         if max(image.size) >= PANORAMA * min(image.size):
             along = [(step / 8, 1 / 2) for step in (1, 3, 5, 7)]
             centres = along if image.width > image.height else [(y, x) for x, y in along]
@@ -113,16 +113,16 @@ class Crops:
     def _cut(self, image: Image.Image, x: float, y: float) -> Pixels:
         """Cut a crop around the relative point (x, y), moved inside the image.
 
-        The crop is resampled from its own box, so no enlarged or resized whole is ever made: a
-        strip of 10,000 × 64 px costs four small crops and no more.
+        The crop is resampled from its own box. The whole image is never resized, so an image of
+        10,000 × 64 px costs no more than four small crops.
         """
         short = min(image.size)
-        # Pixels of the image per pixel of the crop; 1 for images between crop and SHORT_SIDE.
+        # Image pixels per crop pixel. 1 for images between crop size and SHORT_SIDE.
         scale = max(1.0, short / SHORT_SIDE) if short >= self.size else short / self.size
         side = min(self.size * scale, short)
         left = _inside(x * image.width - side / 2, image.width - side)
         top = _inside(y * image.height - side / 2, image.height - side)
-        if scale == 1:  # Whole pixels: an untouched copy, not an interpolation.
+        if scale == 1:  # Whole pixels make an exact copy without interpolation.
             left, top = int(left), int(top)
         box = (left, top, min(left + side, image.width), min(top + side, image.height))
         return np.asarray(_resize(image, self.size, box))
@@ -133,7 +133,7 @@ CROPS = Crops(128)
 
 
 def prepare(pixels: Pixels) -> Image.Image:
-    """Make the image that the views are cut from; do it once for all of them.
+    """Reduce the image that all views are cut from. Call it once per image.
 
     Args:
         pixels: upright sRGB, shape (height, width, 3), uint8; any strides.
@@ -151,14 +151,14 @@ def prepare(pixels: Pixels) -> Image.Image:
     if scale >= 1:
         return image
     size = (round(image.width * scale), round(image.height * scale))
-    # Made for taking images down: as good as bicubic there, in half the time.
+    # For reduction, Hamming is as good as bicubic in half the time.
     return image.resize(size, Image.Resampling.HAMMING)
 
 
 def _reduce(pixels: Pixels) -> Image.Image:
-    """Take a large image down by a whole factor: the mean of k × k pixels.
+    """Reduce a large image by an integer factor k: each pixel is the mean of k × k pixels.
 
-    Fast, and strip by strip, so that a 40-megapixel array is never held a second time.
+    It is fast. It works in strips, so there is no second copy of a 40-megapixel array.
     """
     factor = min(pixels.shape[:2]) // _REDUCED
     if factor < 2:

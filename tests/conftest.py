@@ -8,16 +8,51 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pytest_httpserver import HTTPServer
 from redis import Redis, RedisError
 
-from backend import stack as stack_module
-from backend.stack import Stack, find_server
+from backend import processes
+from backend.embedded_valkey import find_server
+from backend.supervisor import Supervisor
 from settings import Settings
-from workers.store import Store
+from workers.storage.scans import Scans
+from workers.storage.stores import Stores
+
+# How long an example takes says nothing on a busy machine. What `CI` changes stays.
+hypothesis.settings.register_profile(
+    "assay",
+    hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("assay")
+
+TESTS = Path(__file__).parent
+SLOW_FOLDERS = ("faults", "machines", "e2e", "fuzz", "training")
+"""Folders of long scenarios, and of what needs Keras, whose import takes long."""
+SLOW_FIXTURES = {"stack", "unused_stack", "talkative", "described"}
+"""Fixtures that start several processes."""
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the slow folders where slow tests are left out."""
+    is_slow = collection_path.parent == TESTS and collection_path.name in SLOW_FOLDERS
+    return True if is_slow and config.option.markexpr == "not slow" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, and run their files first, so that no process ends long after the rest."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        fixtures = item.fixturenames  # type: ignore[attr-defined]
+        if folder in SLOW_FOLDERS or SLOW_FIXTURES.intersection(fixtures):
+            item.add_marker(pytest.mark.slow)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +67,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Valkey of the tests' own, without persistence."""
-    port = stack_module.free_port("127.0.0.1")
+    port = processes.free_port("127.0.0.1")
     process = subprocess.Popen(
         [find_server(), "--bind", "127.0.0.1", "--port", str(port), "--save", ""],
         cwd=tmp_path_factory.mktemp("valkey"),
@@ -70,15 +105,27 @@ def redis(valkey_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
-    """An empty store."""
-    return Store(redis, model_version="test-1", verdict_ttl=3600, failure_ttl=300)
+def stores(redis: Redis) -> Stores:
+    """Empty stores, of a model version of the tests' own."""
+    return stores_of(redis)
+
+
+def stores_of(redis: Redis, model_version: str = "test-1") -> Stores:
+    """Return the stores of a model version."""
+    settings = Settings(fetch_allow_nets=LOOPBACK, revalidate_after=3600, verdict_ttl=3600)
+    return Stores(redis, settings, model_version)
+
+
+@pytest.fixture
+def scans(stores: Stores) -> Scans:
+    """No scans yet."""
+    return stores.scans
 
 
 @pytest.fixture
 def free_port() -> int:
     """A loopback port on which nobody listens."""
-    return stack_module.free_port("127.0.0.1")
+    return processes.free_port("127.0.0.1")
 
 
 def settings_at(folder: Path, **more: object) -> Settings:
@@ -92,9 +139,9 @@ def settings_at(folder: Path, **more: object) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     """The whole of Assay: Valkey, worker processes and the API, on free ports."""
-    with Stack(settings_at(tmp_path_factory.mktemp("assay"))) as running:
+    with Supervisor(settings_at(tmp_path_factory.mktemp("assay"))) as running:
         yield running
 
 
@@ -113,6 +160,8 @@ def hits(site: HTTPServer, path: str) -> int:
 def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Wait for something to become true; fail if it does not."""
     deadline = time.monotonic() + seconds
+    pause = 0.01
     while not condition():
         assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(0.1, 1.5 * pause)  # polling takes processor time from what is polled

@@ -1,4 +1,4 @@
-"""The capacity model, held against plain simulations of what it says in closed form."""
+"""Compares the closed-form capacity model with simple simulations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLICY = Policy(revalidate_after=60, verdict_ttl=300)
 
 
 def simulated(demand: Demand, policy: Policy, seconds: float) -> tuple[float, float]:
-    """Return the shares of checks that are hits, and that are judged, one check after the other."""
+    """Simulate checks one by one. Return the fractions of cache hits and of classifications."""
     random = np.random.default_rng(1)
     sizes, rates = popularity(demand)
     assert len(sizes) == demand.images or sizes.sum() == demand.images
@@ -32,7 +32,7 @@ def simulated(demand: Demand, policy: Policy, seconds: float) -> tuple[float, fl
     times = np.cumsum(random.exponential(1 / demand.rate, count))
     images = random.choice(len(each), count, p=each / each.sum())
     fetched: dict[int, float] = {}
-    hits = judged = counted = 0
+    hits = classified = counted = 0
     for time, image in zip(times, images, strict=True):
         age = time - fetched.get(image, -np.inf)
         if age > policy.revalidate_after:
@@ -40,15 +40,15 @@ def simulated(demand: Demand, policy: Policy, seconds: float) -> tuple[float, fl
         if time > 2 * policy.verdict_ttl:  # warm
             counted += 1
             hits += age <= policy.revalidate_after
-            judged += age > policy.verdict_ttl
-    return hits / counted, judged / counted
+            classified += age > policy.verdict_ttl
+    return hits / counted, classified / counted
 
 
 def test_hits_and_judgements_are_those_of_a_simulation() -> None:
     result = outcome(DEMAND, POLICY)
-    hits, judged = simulated(DEMAND, POLICY, 20_000)
+    hits, classified = simulated(DEMAND, POLICY, 20_000)
     assert result.hits == pytest.approx(hits, abs=0.01)
-    assert result.judged == pytest.approx(judged, abs=0.01)
+    assert result.classified == pytest.approx(classified, abs=0.01)
     assert result.hits + result.fetched == pytest.approx(1)
 
 
@@ -59,12 +59,12 @@ def test_ranks_in_groups_are_asked_for_as_often_as_all_together() -> None:
     assert len(sizes) < 5000
 
 
-def test_with_less_memory_less_is_kept_and_more_is_judged() -> None:
+def test_with_less_memory_less_is_kept_and_more_is_classified() -> None:
     all_kept = outcome(DEMAND, POLICY)
     shorter = kept_within(DEMAND, POLICY, all_kept.known / 2)
     less = outcome(DEMAND, shorter)
     assert less.known == pytest.approx(all_kept.known / 2, rel=0.01)
-    assert less.judged > all_kept.judged
+    assert less.classified > all_kept.classified
     assert kept_within(DEMAND, POLICY, 2 * all_kept.known) == POLICY
 
 
@@ -87,8 +87,8 @@ def test_so_many_servers_are_just_enough() -> None:
 
 
 def test_the_edge_answers_more_if_prefixes_are_short_and_answers_are_kept_long() -> None:
-    base = edge_hits(DEMAND, digits=5, max_age=300, places=10)
+    base = edge_hits(DEMAND, digits=5, max_age=300, caches=10)
     assert 0 < base < 1
-    assert edge_hits(DEMAND, digits=4, max_age=300, places=10) > base
-    assert edge_hits(DEMAND, digits=5, max_age=3000, places=10) > base
-    assert edge_hits(DEMAND, digits=5, max_age=300, places=100) < base
+    assert edge_hits(DEMAND, digits=4, max_age=300, caches=10) > base
+    assert edge_hits(DEMAND, digits=5, max_age=3000, caches=10) > base
+    assert edge_hits(DEMAND, digits=5, max_age=300, caches=100) < base

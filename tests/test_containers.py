@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-from backend.cli import app
+from backend.cli.main import app
 from settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +69,11 @@ def test_every_service_is_watched_and_can_do_no_more_than_it_must(name: str) -> 
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_image_is_built_once_and_never_pulled() -> None:
+    assert [name for name in SERVICES if "build" in SERVICES[name]] == ["api"]
+    assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
 
 
 def test_nobody_is_root() -> None:

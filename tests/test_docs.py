@@ -13,17 +13,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 from redis import Redis
 
-from backend.keys import KeyStore
-from backend.limits import DEFAULT_FOR_KEYS
-from backend.stack import Stack
+from backend.api_keys import KeyStore
+from backend.client import Client
+from backend.middleware.quotas import DEFAULT_FOR_KEYS
+from backend.supervisor import Supervisor
 from models.errors import ErrorCode
+from tests.conftest import until
 from tests.pictures import drawing, encoded, photograph
-from workers.fetch.urls import SHORTEST_PREFIX, address_hash, canonical_url
+from tests.workers.webhooks.receiver import Receiver
+from workers.fetching.urls import SHORTEST_PREFIX, address_hash, canonical_url
+from workers.storage.scans.webhooks import LONGEST_PAUSE
+from workers.webhooks.deliver import Schedule
+from workers.webhooks.post import LIMITS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -34,8 +41,11 @@ BLOCK = re.compile(
 )
 COMPARED = ("content-type", "cache-control", "vary", "retry-after")
 """Headers whose values are the same for everyone; of the others the page shows samples."""
-NAMES = ("id", "sha256", "hash", "prefix")
+NAMES = ("id", "sha256", "hash", "prefix", "secret")
 """Fields whose values later commands of the page use."""
+
+
+PYTHON = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,7 @@ def _events(text: str) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 @pytest.fixture
-def served(stack: Stack, site: HTTPServer) -> dict[str, str]:
+def served(stack: Supervisor, site: HTTPServer) -> dict[str, str]:
     """The page's servers: what stands for them here."""
     photo, painting = encoded(photograph()), encoded(drawing(71), "PNG")
     site.expect_request("/photo.jpg").respond_with_data(photo, content_type="image/jpeg")
@@ -152,7 +162,7 @@ def served(stack: Stack, site: HTTPServer) -> dict[str, str]:
 
 
 def test_every_command_of_the_page_is_answered_as_the_page_shows(
-    stack: Stack, served: dict[str, str], tmp_path: Path
+    stack: Supervisor, served: dict[str, str], tmp_path: Path
 ) -> None:
     assert stack.settings.redis_url is not None
     (tmp_path / "photo.jpg").write_bytes(encoded(photograph("coffee")))
@@ -173,23 +183,50 @@ def test_every_command_of_the_page_is_answered_as_the_page_shows(
 
 
 def test_the_page_s_python_runs(served: dict[str, str], tmp_path: Path) -> None:
-    (program,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (program,) = (program for program in PYTHON if "assay.client" in program)
     for sample, real in served.items():
         program = program.replace(sample, real)
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    first, second, *scanned, last = done.stdout.splitlines()
+    first, second, newest, *scanned, last = done.stdout.splitlines()
+    assert newest == "True"
     assert re.search(r"photo.jpg (ai|real|uncertain)$", first)
     assert re.search(r"painting.png (ai|real|uncertain)$", second)
     assert sorted(scanned) == ["0 done", "1 done"]
     assert 0 <= float(last) <= 1
 
 
+def test_the_page_s_webhook_is_what_is_posted_and_its_python_verifies_it(stack: Supervisor) -> None:
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (program,) = (program for program in PYTHON if "def verify" in program)
+    scope: dict[str, Any] = {}
+    exec(program, scope)
+    verify = scope["verify"]
+    with Receiver().running() as receiver:
+        webhook = Client(stack.url).create_scan(["no url"], webhook=receiver.url).webhook
+        until(lambda: bool(receiver.received), "the webhook is called")
+    assert webhook is not None
+    assert webhook.secret is not None
+    (got,) = receiver.received
+    Session(Path(), {})._compare_values(json.loads(shown), json.loads(got.body), "body")
+    verify(webhook.secret, got.headers, got.body)
+    old = {**dict(got.headers), "webhook-timestamp": "1614265330"}
+    for headers, body in ((got.headers, got.body + b" "), (old, got.body)):
+        with pytest.raises(ValueError, match="just now"):
+            verify(webhook.secret, headers, body)
+
+
+def test_the_attempts_are_those_that_the_page_names() -> None:
+    assert "after 5 seconds, 1, 5 and 30 minutes, and 1, 2, 4 and 8 hours" in PAGE
+    assert Schedule().pauses == (5, 60, 300, 1800, 3600, 7200, 14_400, 28_800)
+    assert (LIMITS.total, Schedule().spread, LONGEST_PAUSE) == (10, 0.2, 24 * 3600)
+
+
 def test_what_is_hashed_is_what_the_page_says() -> None:
     rows = re.findall(r"^\| `(http\S+)` \| `(http\S+)` \| `(\w{5})` \|$", PAGE, re.MULTILINE | re.I)
-    assert len(rows) == 4
+    assert len(rows) == 6
     for url, canonical, prefix in rows:
         assert canonical_url(url) == canonical
         assert address_hash(canonical).startswith(prefix)

@@ -1,4 +1,4 @@
-"""Drives the whole road: ``python -m training``. Killed and run again, it goes on."""
+"""Runs the whole training pipeline: ``python -m training``. A killed run resumes when restarted."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-from training.places import Places, add_arguments
+from training.paths import Paths, add_arguments
 
 CONFIGS = Path(__file__).parent / "configs"
 
 
 def main() -> None:
-    """Run every step in a process of its own; the options given here go to each of them.
+    """Run each step in its own process, with the options given here.
 
-    First the weights that are measured, which have not seen ``test``. Then, by the same recipe,
-    those that are shipped: the head of ``clip`` sees every split. The light members see ``train``.
+    First the pipeline makes and evaluates weights that were not trained on ``test``. Then it makes
+    the shipped weights in the same way, with the head of ``clip`` fitted to all splits. The light
+    members are trained on ``train`` alone.
 
     Raises:
         subprocess.CalledProcessError: a step failed.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
-    places = Places.of(parser.parse_args())
-    measured = ["--weights", str(places.runs / "measured")]
+    paths = Paths.of(parser.parse_args())
+    measured = ["--weights", str(paths.runs / "measured")]
     steps = [["probe"]]
     steps += [["train", "--config", str(config)] for config in sorted(CONFIGS.glob("*.toml"))]
     steps += [["probe", "--splits", "train", "val"], ["export", *measured]]

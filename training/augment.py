@@ -1,6 +1,6 @@
-"""What the web does to an image before anyone sees it, done at random to the training images.
+"""Random augmentation of training images: the changes that images undergo on the web.
 
-Works on the image before its view is cut, and does the same to both labels.
+It is applied before the view is cut, and in the same way to both labels.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ FILTERS = (
     Image.Resampling.BOX,
 )
 SMALLEST = 96
-"""Pixels on the short side below which a thumbnail is not made."""
+"""Smallest short side of a thumbnail in pixels."""
 
 
 def augment(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Return the image as it might have come over the web.
+    """Return a randomly augmented image.
 
-    Cropped and stretched, mirrored, recompressed and made smaller (in either order), recoloured,
-    blurred or made noisy; each with its own chance.
+    Each step has its own probability: crop, mirror, recompression before or after reduction,
+    colour, blur, noise.
 
     Args:
         pixels: shape (height, width, 3), uint8.
-        rng: decides everything.
+        rng: the only source of randomness.
     """
     image = Image.fromarray(pixels)
     if rng.random() < 0.7:
@@ -66,7 +66,7 @@ def _recompress(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Keep 55 to 100 % of the area at an aspect ratio up to a third off."""
+    """Keep 55 to 100 % of the area. The aspect ratio changes by up to a third."""
     area = rng.uniform(0.55, 1.0)
     stretch = math.exp(rng.uniform(-0.29, 0.29))
     width = round(min(1.0, math.sqrt(area * stretch)) * image.width)
@@ -77,7 +77,7 @@ def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _rescale(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Make it smaller; half the time bring it back to its size, as a page's layout does."""
+    """Reduce the image. Half of the time, enlarge it again, as the layout of a page does."""
     scale = max(rng.uniform(0.4, 1.0), SMALLEST / min(image.size))
     if scale >= 1:
         return image

@@ -1,8 +1,8 @@
-"""Keras → OpenVINO IR, in floats or with 8-bit integers.
+"""Converts Keras models to OpenVINO IR, in floats or with 8-bit integers.
 
-Two kinds of integers. ``shrink`` keeps matrices as integers and computes in floats: for CLIP, whose
-matrices come as such integers, it loses nothing. ``quantise`` computes in integers as well (Jacob
-et al., arXiv:1712.05877): fast, and to be held to the float's accuracy.
+There are two kinds of quantisation. ``shrink`` stores matrices as integers but computes in floats.
+It is lossless for CLIP, whose matrices come as such integers. ``quantise`` computes in integers too
+(Jacob et al., arXiv:1712.05877). It is fast, and its accuracy must be compared with floats.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from openvino import opset13 as opset
 from models.views import Pixels
 
 SMALLEST = 64
-"""Rows and columns from which on a matrix is large."""
+"""Smallest number of rows and columns of a large matrix."""
 
 
 def to_openvino(model: keras.Model, shape: tuple[int, ...]) -> ov.Model:
-    """Convert a network, in 32-bit floats.
+    """Convert a network in 32-bit floats.
 
     Args:
-        model: takes uint8 views.
-        shape: of the views of one image; the batch is fixed, which lets the runtime plan ahead.
+        model: its input is uint8 views.
+        shape: of the views of one image. The fixed batch size lets the runtime plan ahead.
     """
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="views")]
     with TemporaryDirectory() as folder:
@@ -36,10 +36,10 @@ def to_openvino(model: keras.Model, shape: tuple[int, ...]) -> ov.Model:
 
 
 def shrink(network: ov.Model) -> ov.Model:
-    """Keep large matrices as 8-bit integers with a scale for each column.
+    """Store large matrices as 8-bit integers with a scale per column.
 
-    The largest number of each column becomes 127 or -127. A matrix that was made of such integers
-    comes out as it was, which nncf's own compression does not promise.
+    The largest magnitude of each column becomes 127. A matrix that came from such integers stays
+    exactly the same. nncf's own compression does not guarantee that.
     """
     network = network.clone()
     for node in network.get_ops():
@@ -61,15 +61,15 @@ def quantise(network: ov.Model, views: Pixels) -> ov.Model:
     """Compute in 8-bit integers.
 
     Args:
-        network: of convolutions.
-        views: examples, shape (images, views, height, width, 3), from which ranges are read.
+        network: a convolutional network.
+        views: calibration data for the activation ranges, shape (images, views, height, width, 3).
     """
     return nncf.quantize(
         network.clone(),
         nncf.Dataset(list(views)),
         subset_size=len(views),
         preset=nncf.QuantizationPreset.MIXED,
-        fast_bias_correction=False,  # The fast one moves all logits by 0.15.
+        fast_bias_correction=False,  # The fast one shifts all logits by 0.15.
     )
 
 
@@ -77,8 +77,8 @@ def serialise(network: ov.Model, *, half: bool = False) -> tuple[bytes, bytes]:
     """Return the ``.xml`` and the ``.bin`` of a network.
 
     Args:
-        network: what to write.
-        half: keep 32-bit floats as 16-bit ones; they are computed with as 32-bit ones.
+        network: the network.
+        half: store 32-bit floats as 16-bit floats. The arithmetic stays 32-bit.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"

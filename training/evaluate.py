@@ -1,8 +1,8 @@
-"""Measures the exported members and the ensemble: ``python -m training.evaluate``.
+"""Evaluates the exported members and the ensemble: ``python -m training.evaluate``.
 
-Reads ``val``; reads ``test`` only when told to (``--test``), which is for the end, once. Writes
-``metrics.json``, tables of slices and of mistakes, and the plots; ``training.report`` puts them
-into words.
+It reads ``val``, and with ``--test`` also ``test``. Read ``test`` only once, at the end. It writes
+``metrics.json``, tables of slices and mistakes, and the plots. ``training.report`` turns them into
+a report.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from models.manifest import WEIGHTS, load_manifest
 from models.verdict import Label
 from training import audits, metrics, plots, slices
 from training.bootstrap import Estimate, estimate
-from training.datasets import facts, packs
-from training.judged import ENSEMBLE, Judged, judge
-from training.places import Places, add_arguments
+from training.datasets import packs
+from training.datasets.originals import read as read_originals
+from training.paths import Paths, add_arguments
+from training.predictions import ENSEMBLE, Predictions, predict
 from training.scores import TIERS, score
 
 REPORT = Path(__file__).parent / "report"
@@ -34,62 +35,74 @@ PARTS: dict[str, Callable[[packs.Example], bool]] = {
     "older photo": lambda example: example.pack == "images" and example.corpus == "photo",
     "older art": lambda example: example.pack == "images" and example.corpus == "art",
 }
-"""What is measured apart; the modern pack resembles the web of today."""
+"""The evaluated parts. The modern pack resembles today's web."""
 
 
-def evaluate(judged: Judged) -> dict[str, Any]:
-    """Measure one split in one tier.
+def evaluate(predictions: Predictions) -> dict[str, Any]:
+    """Evaluate one split in one tier.
 
     Returns:
-        For each of ``PARTS`` how many images and sources of each label it has (``images``,
-        ``sources``), every member's and the ensemble's measures (``models``), and how the labels
-        fell (``labels``). A measure is a value with its interval, see ``Estimate``.
+        For each of ``PARTS``: the number of images and sources by label (``images``, ``sources``),
+        the metrics of each member and of the ensemble (``models``), and the metrics of the labels
+        (``labels``). Each metric is an ``Estimate``.
     """
     return {
-        part: _part(judged.take(np.array([belongs(example) for example in judged.examples])))
+        part: _part(
+            predictions.take(np.array([belongs(example) for example in predictions.examples]))
+        )
         for part, belongs in PARTS.items()
     }
 
 
-def _part(judged: Judged) -> dict[str, Any]:
-    sides = {"ai": judged.ai, "real": ~judged.ai}
+def _part(predictions: Predictions) -> dict[str, Any]:
+    sides = {"ai": predictions.ai, "real": ~predictions.ai}
     return {
         "images": {truth: int(side.sum()) for truth, side in sides.items()},
-        "sources": {truth: len(np.unique(judged.source[side])) for truth, side in sides.items()},
-        "models": {name: _measure(judged, name) for name in judged.probabilities},
-        "labels": _labels(judged),
+        "sources": {
+            truth: len(np.unique(predictions.source[side])) for truth, side in sides.items()
+        },
+        "models": {name: _measure(predictions, name) for name in predictions.probabilities},
+        "labels": _labels(predictions),
     }
 
 
-def _measure(judged: Judged, name: str) -> dict[str, Estimate]:
-    """Measure one model; ``lead`` is the ensemble's AUC less this model's, on the same images."""
-    ai, probability, shares = judged.ai, judged.probabilities[name], judged.shares
-    auc = metrics.auc(ai, probability, shares)
+def _measure(predictions: Predictions, name: str) -> dict[str, Estimate]:
+    """Evaluate one model. ``lead`` is the ensemble's AUC minus this model's, paired."""
+    ai, probability, resampled_weights = (
+        predictions.ai,
+        predictions.probabilities[name],
+        predictions.resampled_weights,
+    )
+    auc = metrics.auc(ai, probability, resampled_weights)
     measured = {
         "auc": auc,
-        "tpr_at_95_tnr": metrics.tpr_at_tnr(ai, probability, shares),
-        "balanced_accuracy": metrics.balanced_accuracy(ai, probability, shares),
-        "ece": metrics.calibration_error(ai, probability, shares),
+        "tpr_at_95_tnr": metrics.tpr_at_tnr(ai, probability, resampled_weights),
+        "balanced_accuracy": metrics.balanced_accuracy(ai, probability, resampled_weights),
+        "ece": metrics.calibration_error(ai, probability, resampled_weights),
     }
     if name != ENSEMBLE:
-        measured["lead"] = metrics.auc(ai, judged.ensemble, shares) - auc
+        measured["lead"] = metrics.auc(ai, predictions.ensemble, resampled_weights) - auc
     return {measure: estimate(values) for measure, values in measured.items()}
 
 
-def _labels(judged: Judged) -> dict[str, Any]:
-    """Count the labels of each truth, and say how far the two decided labels can be trusted."""
-    ai, labels, shares = judged.ai, judged.labels, judged.shares
+def _labels(predictions: Predictions) -> dict[str, Any]:
+    """Count the labels by truth, and compute coverage and accuracy of the decided labels."""
+    ai, labels, resampled_weights = (
+        predictions.ai,
+        predictions.labels,
+        predictions.resampled_weights,
+    )
     decided = labels != Label.UNCERTAIN
     right = np.where(ai, labels == Label.AI, labels == Label.REAL)
     sides = (("ai", ai), ("real", ~ai))
     called = {
-        f"{truth}_called_{label}": metrics.mean(labels[side] == label, shares[:, side])
+        f"{truth}_called_{label}": metrics.mean(labels[side] == label, resampled_weights[:, side])
         for truth, side in sides
         for label in (Label.AI, Label.REAL)
     }
     measured = {
-        "coverage": metrics.mean(decided, shares),
-        "selective_accuracy": metrics.mean(right[decided], shares[:, decided]),
+        "coverage": metrics.mean(decided, resampled_weights),
+        "selective_accuracy": metrics.mean(right[decided], resampled_weights[:, decided]),
         **called,
     }
     return {
@@ -101,29 +114,29 @@ def _labels(judged: Judged) -> dict[str, Any]:
     }
 
 
-def measure(splits: list[packs.Split], places: Places, weights: Path, folder: Path) -> None:
-    """Measure the splits in every tier, audit, and write all of it into a folder.
+def measure(splits: list[packs.Split], paths: Paths, weights: Path, folder: Path) -> None:
+    """Evaluate the splits in every tier, run the audits, and write the results.
 
     Args:
-        splits: which to read.
-        places: where the data is, and where scores are kept.
+        splits: the splits to read.
+        paths: where the data and the cached scores are.
         weights: the folder of the exported members.
-        folder: takes the figures, tables and plots.
+        folder: for the results, tables and plots.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = load_manifest(weights)
-    judged = {
-        split: {tier: judge(manifest, score(split, tier, places, weights)) for tier in TIERS}
+    predictions = {
+        split: {tier: predict(manifest, score(split, tier, paths, weights)) for tier in TIERS}
         for split in splits
     }
-    originals = {split: facts.read(split, places.data) for split in splits}
-    for split, tiers in judged.items():
+    originals = {split: read_originals(split, paths.data) for split in splits}
+    for split, tiers in predictions.items():
         slices.write(
             [row for tier in TIERS for row in slices.cut(tier, tiers[tier], originals[split])],
             folder / f"slices-{split}.csv",
         )
         slices.write(slices.mistakes(tiers["clean"]), folder / f"mistakes-{split}.csv")
-    plots.draw(judged, folder)
+    plots.draw(predictions, folder)
     ensemble = Ensemble.load(weights)
     figures = {
         "version": manifest.version,
@@ -131,15 +144,15 @@ def measure(splits: list[packs.Split], places: Places, weights: Path, folder: Pa
         "thresholds": manifest.thresholds.model_dump(),
         "splits": {
             split: {tier: evaluate(each) for tier, each in tiers.items()}
-            for split, tiers in judged.items()
+            for split, tiers in predictions.items()
         },
         "audits": {
             "invariance": audits.invariance(
-                packs.load("val", places.data, places.cache), ensemble.judge
+                packs.load("val", paths.data, paths.cache), ensemble.classify
             ),
             "metadata": {
                 split: audits.metadata(tiers["clean"].of_pack("modern"), originals[split])
-                for split, tiers in judged.items()
+                for split, tiers in predictions.items()
             },
         },
     }
@@ -147,7 +160,7 @@ def measure(splits: list[packs.Split], places: Places, weights: Path, folder: Pa
 
 
 def _rounded(value: Any) -> Any:
-    """Round every number, deep inside, to what the sample sizes can bear."""
+    """Round every number in nested values to four digits. More would be noise."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
@@ -158,16 +171,16 @@ def _rounded(value: Any) -> Any:
 
 
 def main() -> None:
-    """Read the command line and measure."""
+    """Parse the command line and evaluate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--report", type=Path, default=REPORT)
-    parser.add_argument("--test", action="store_true", help="read the test split, too")
+    parser.add_argument("--test", action="store_true", help="also read the test split")
     add_arguments(parser)
     arguments = parser.parse_args()
     measure(
         ["val", "test"] if arguments.test else ["val"],
-        Places.of(arguments),
+        Paths.of(arguments),
         arguments.weights,
         arguments.report,
     )

@@ -1,12 +1,12 @@
 """Exports the trained members: ``python -m training.export``.
 
-Keras → OpenVINO. Networks of convolutions compute in 8-bit integers if that costs no accuracy on
-``val``; the others, and those that fail, compute in floats, with weights kept in as few bits as
-leave the answers as they are. Every file in floats is held to Keras on validation images before it
-is written, and the manifest takes the exported answers for a few public photographs, so that the
-shipped file can be held to them wherever it is.
+The models are converted from Keras to OpenVINO. Convolutional networks compute in 8-bit integers if
+that costs no accuracy on ``val``. The others compute in floats, with the fewest weight bits that
+leave the outputs unchanged. Each float file is compared with Keras on validation images. The
+manifest stores the outputs for a few public photographs, so the shipped file can be verified on any
+machine.
 
-The manifest written here takes the members' mean; ``training.calibrate`` does better.
+This manifest uses the mean of the members. ``training.calibrate`` fits a better combination.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ from models.views import Pixels, View, prepare
 from training import metrics
 from training.convert import quantise, serialise, shrink, to_openvino
 from training.datasets import packs
-from training.places import Places, add_arguments
+from training.paths import Paths, add_arguments
 from training.train import logits, serving_views
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "retina", "rocket")
-"""Functions of skimage.data whose photographs are in the public domain and in its wheel."""
+"""Functions of skimage.data. Their photographs are in the public domain and in its wheel."""
 
 PARITY_IMAGES = 200
 PARITY = 1e-3
-"""Probability by which a member exported in floats may differ from Keras."""
+"""Largest difference in probability between a float export and Keras."""
 
 LOST = 0.003
-"""Balanced accuracy, and AUC, that computing in integers may cost."""
+"""Largest loss of balanced accuracy, and of AUC, by computing in integers."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A member as it is shipped.
+    """An exported member.
 
     Args:
         model: the ``.xml``.
         weights: the ``.bin``.
-        parity: how it was made, and by how much it differs from Keras.
+        parity: weight bits, and the difference from Keras.
     """
 
     model: bytes
@@ -73,11 +73,11 @@ class Exported:
 def difference(
     model: keras.Model, files: tuple[bytes, bytes], views: Pixels
 ) -> NDArray[np.float64]:
-    """Return by how much the probabilities of Keras and of the exported member differ, per image.
+    """Return the difference in probability between Keras and the exported member, per image.
 
     Args:
         model: the member in Keras.
-        files: the same as the ``.xml`` and the ``.bin`` of an OpenVINO IR; run in 32-bit floats.
+        files: the exported ``.xml`` and ``.bin``. They run in 32-bit floats.
         views: shape (images, views, height, width, 3).
     """
     runtime = Runtime(*files, precision="f32")
@@ -87,25 +87,28 @@ def difference(
 
 
 def in_integers(network: ov.Model, images: packs.Images, view: View, ranges: Pixels) -> Exported:
-    """Quantise a member, and say what that costs.
+    """Quantise a member and measure the loss.
 
     Args:
         network: the member in floats.
-        images: of ``val``; the clean modern ones are judged in both ways.
-        view: the member's.
-        ranges: views of training images, from which the ranges of activations are read.
+        images: of ``val``. Both versions are compared on the modern ones.
+        view: the member's view.
+        ranges: views of training images, to calibrate the activation ranges.
     """
     files = serialise(quantise(network, ranges))
     modern = [i for i, example in enumerate(images.examples) if example.pack == "modern"]
     examples = [images.examples[i] for i in modern]
-    ai, share = np.array([example.ai for example in examples]), packs.weights(examples)
+    ai, sample_weight = np.array([example.ai for example in examples]), packs.weights(examples)
     views = serving_views(images, view, modern)
 
     def measures(files: tuple[bytes, bytes]) -> NDArray[np.float64]:
         runtime = Runtime(*files, precision="f32")
         answers = np.array([sigmoid(runtime.logit(image)) for image in views])
         return np.array(
-            [metrics.balanced_accuracy(ai, answers, share), metrics.auc(ai, answers, share)]
+            [
+                metrics.balanced_accuracy(ai, answers, sample_weight),
+                metrics.auc(ai, answers, sample_weight),
+            ]
         )
 
     accuracy, auc = measures(serialise(network)) - measures(files)
@@ -114,14 +117,14 @@ def in_integers(network: ov.Model, images: packs.Images, view: View, ranges: Pix
 
 
 def in_floats(model: keras.Model, network: ov.Model, views: Pixels) -> Exported:
-    """Convert with the smallest weights that leave a member's answers as they are.
+    """Choose the smallest weights that leave a member's outputs unchanged.
 
     Raises:
-        ValueError: even 32-bit weights do not answer as Keras does.
+        ValueError: even with 32-bit weights, the outputs differ from Keras.
     """
     whole, small = serialise(network), serialise(shrink(network))
     attempts = [(16, serialise(network, half=True)), (32, whole)]
-    if len(small[1]) < len(whole[1]) / 2:  # Most of the network is large matrices.
+    if len(small[1]) < len(whole[1]) / 2:  # The network consists mostly of large matrices.
         attempts.insert(0, (8, small))
     for bits, files in attempts:
         gap = difference(model, files, views)
@@ -131,25 +134,25 @@ def in_floats(model: keras.Model, network: ov.Model, views: Pixels) -> Exported:
     raise ValueError(f"{model.name} as exported differs from Keras by {gap.max():.2g}")
 
 
-def export(names: Iterable[str], places: Places, directory: Path) -> Manifest:
-    """Write members' files and a manifest for them.
+def export(names: Iterable[str], paths: Paths, directory: Path) -> Manifest:
+    """Write the members' files and their manifest.
 
     Raises:
-        FileNotFoundError: a member has not been trained.
-        ValueError: a member's file does not answer as Keras does.
+        FileNotFoundError: a member is not trained.
+        ValueError: a member's outputs differ from Keras.
     """
-    images = packs.load("val", places.data, places.cache)
+    images = packs.load("val", paths.data, paths.cache)
     records = []
     directory.mkdir(parents=True, exist_ok=True)
     for name in names:
         member = MEMBERS[name]
-        training = json.loads((places.run(name) / "training.json").read_text())
+        training = json.loads((paths.run(name) / "training.json").read_text())
         model = member.build()
-        model.load_weights(places.run(name) / "final.weights.h5")
+        model.load_weights(paths.run(name) / "final.weights.h5")
         network = to_openvino(model, member.view.shape)
         exported = in_floats(model, network, serving_views(images, member.view, _some(images)))
         if training["integers"]:
-            seen = packs.load("train", places.data, places.cache)
+            seen = packs.load("train", paths.data, paths.cache)
             integers = in_integers(
                 network, images, member.view, serving_views(seen, member.view, _some(seen))
             )
@@ -184,9 +187,9 @@ def export(names: Iterable[str], places: Places, directory: Path) -> Manifest:
 
 
 def _some(images: packs.Images) -> list[int]:
-    """Choose images spread evenly over a split."""
-    places: list[int] = np.linspace(0, len(images) - 1, PARITY_IMAGES, dtype=int).tolist()
-    return places
+    """Return the indices of images spread evenly over a split."""
+    indices: list[int] = np.linspace(0, len(images) - 1, PARITY_IMAGES, dtype=int).tolist()
+    return indices
 
 
 def write(manifest: Manifest, directory: Path) -> None:
@@ -195,7 +198,7 @@ def write(manifest: Manifest, directory: Path) -> None:
 
 
 def _references(member: Member, exported: Exported) -> tuple[Reference, ...]:
-    """Record what the exported member answers, in 32-bit floats, which are alike everywhere."""
+    """Return the exported member's outputs in 32-bit floats, which are equal on all machines."""
     runtime = Runtime(exported.model, exported.weights, precision="f32")
     views = {
         name: member.view.serve(prepare(getattr(skimage.data, name)())) for name in PHOTOGRAPHS
@@ -207,12 +210,12 @@ def _references(member: Member, exported: Exported) -> tuple[Reference, ...]:
 
 
 def main() -> None:
-    """Read the command line and export."""
+    """Parse the command line and export."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder to write to")
     add_arguments(parser)
     arguments = parser.parse_args()
-    print(f"model version {export(MEMBERS, Places.of(arguments), arguments.weights).version}")
+    print(f"model version {export(MEMBERS, Paths.of(arguments), arguments.weights).version}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How the reports write what was measured."""
+"""Formats numbers and tables for the reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def interval(found: Sequence[float | None]) -> str:
-    """Write a value and its interval, or a dash where there was nothing to measure."""
+    """Format a value and its interval, or a dash if the value is undefined."""
     value, *limits = found
     if value is None:
         return "–"
@@ -15,6 +15,6 @@ def interval(found: Sequence[float | None]) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table."""
+    """Format a Markdown table."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"

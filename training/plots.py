@@ -1,4 +1,4 @@
-"""The plots of the report: modern images, one file each kind."""
+"""The plots of the report, for modern images."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from matplotlib.lines import Line2D
 from models.verdict import Label
 from training import metrics
 from training.datasets.packs import Split
-from training.judged import ENSEMBLE, Judged
+from training.predictions import ENSEMBLE, Predictions
 
 DPI = 80
 COLOURS = {"ai": "#d1495b", "real": "#2e7f8c"}
 PACK = "modern"
 
-Measured = Mapping[Split, Mapping[str, Judged]]
-"""Split → tier → what was judged."""
+Measured = Mapping[Split, Mapping[str, Predictions]]
+"""Split → tier → predictions."""
 
 
-def draw(judged: Measured, folder: Path) -> None:
-    """Draw everything.
+def draw(predictions: Measured, folder: Path) -> None:
+    """Draw all plots.
 
-    Writes ``roc.png``, ``confusion.png`` and ``confidence.png``, each with a row for every split,
-    and ``sources-SPLIT.png``.
+    It writes ``roc.png``, ``confusion.png`` and ``confidence.png``, each with a row per split, and
+    ``sources-SPLIT.png``.
     """
     modern = {
         split: {tier: each.of_pack(PACK) for tier, each in tiers.items()}
-        for split, tiers in judged.items()
+        for split, tiers in predictions.items()
     }
     _save(_roc(modern), folder / "roc.png")
     _save(_confusion(modern), folder / "confusion.png")
@@ -50,16 +50,16 @@ def _grid(rows: int, columns: int, height: float = 3.4) -> tuple[Figure, list[li
     return figure, figure.subplots(rows, columns, squeeze=False).tolist()
 
 
-def _roc(judged: Measured) -> Figure:
+def _roc(predictions: Measured) -> Figure:
     """Draw the ROC curves of the members and the ensemble."""
-    figure, grid = _grid(len(judged), len(next(iter(judged.values()))))
-    for row, (split, tiers) in zip(grid, judged.items(), strict=True):
+    figure, grid = _grid(len(predictions), len(next(iter(predictions.values()))))
+    for row, (split, tiers) in zip(grid, predictions.items(), strict=True):
         for axes, (tier, each) in zip(row, tiers.items(), strict=True):
             axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
             axes.axvline(0.05, color="0.8", linewidth=1, linestyle=":")
             for name, probability in each.probabilities.items():
-                false, true = metrics.roc(each.ai, probability, each.share)
-                area = metrics.auc(each.ai, probability, each.share)
+                false, true = metrics.roc(each.ai, probability, each.sample_weight)
+                area = metrics.auc(each.ai, probability, each.sample_weight)
                 style = {"color": "black", "linewidth": 2} if name == ENSEMBLE else {"linewidth": 1}
                 axes.plot(false, true, label=f"{name} {area:.3f}", **style)
             axes.set(title=f"{split}, {tier}", xlabel="real called AI", ylabel="AI found")
@@ -67,25 +67,28 @@ def _roc(judged: Measured) -> Figure:
     return figure
 
 
-def _confusion(judged: Measured) -> Figure:
-    """Draw how the labels fall on each truth: its share, each source weighing the same, and n."""
-    figure, grid = _grid(len(judged), len(next(iter(judged.values()))), height=2.2)
-    for row, (split, tiers) in zip(grid, judged.items(), strict=True):
+def _confusion(predictions: Measured) -> Figure:
+    """Draw the confusion matrices: weighted fraction and number of images."""
+    figure, grid = _grid(len(predictions), len(next(iter(predictions.values()))), height=2.2)
+    for row, (split, tiers) in zip(grid, predictions.items(), strict=True):
         for axes, (tier, each) in zip(row, tiers.items(), strict=True):
             sides = (each.ai, ~each.ai)
-            shares = [
-                [float(metrics.mean(each.labels[side] == n, each.share[side])) for n in Label]
+            fractions = [
+                [
+                    float(metrics.mean(each.labels[side] == n, each.sample_weight[side]))
+                    for n in Label
+                ]
                 for side in sides
             ]
             words = [
                 [
-                    f"{100 * share:.0f} %\n{(each.labels[side] == n).sum()}"
-                    for share, n in zip(line, Label, strict=True)
+                    f"{100 * fraction:.0f} %\n{(each.labels[side] == n).sum()}"
+                    for fraction, n in zip(line, Label, strict=True)
                 ]
-                for line, side in zip(shares, sides, strict=True)
+                for line, side in zip(fractions, sides, strict=True)
             ]
             sns.heatmap(
-                np.array(shares),
+                np.array(fractions),
                 annot=np.array(words),
                 fmt="",
                 cmap="Greys",
@@ -100,21 +103,21 @@ def _confusion(judged: Measured) -> Figure:
     return figure
 
 
-def _confidence(judged: Measured) -> Figure:
-    """Draw whether probabilities keep their word, and accuracy against coverage."""
-    figure, grid = _grid(len(judged), 2)
-    for (reliability, selective), (split, tiers) in zip(grid, judged.items(), strict=True):
+def _confidence(predictions: Measured) -> Figure:
+    """Draw reliability diagrams, and accuracy against coverage."""
+    figure, grid = _grid(len(predictions), 2)
+    for (reliability, selective), (split, tiers) in zip(grid, predictions.items(), strict=True):
         reliability.plot([0, 1], [0, 1], color="0.8", linewidth=1)
         for tier, each in tiers.items():
-            said, was = metrics.reliability(each.ai, each.ensemble, each.share)
+            said, was = metrics.reliability(each.ai, each.ensemble, each.sample_weight)
             (line,) = reliability.plot(said, was, marker="o", markersize=4, label=tier)
-            covered, right = metrics.selective(each.ai, each.ensemble, each.share)
+            covered, right = metrics.selective(each.ai, each.ensemble, each.sample_weight)
             selective.plot(covered, right, label=tier, color=line.get_color())
             decided = each.labels != Label.UNCERTAIN
             sides = np.where(each.ai, Label.AI, Label.REAL)
             selective.plot(
-                metrics.mean(decided, each.share),
-                metrics.mean((each.labels == sides)[decided], each.share[decided]),
+                metrics.mean(decided, each.sample_weight),
+                metrics.mean((each.labels == sides)[decided], each.sample_weight[decided]),
                 marker="*",
                 markersize=11,
                 color=line.get_color(),
@@ -128,16 +131,19 @@ def _confidence(judged: Measured) -> Figure:
     return figure
 
 
-def _sources(judged: Judged, split: str) -> Figure:
-    """Draw every image's probability, a line for each source, those that seem most real on top."""
-    means = {name: judged.ensemble[judged.source == name].mean() for name in set(judged.source)}
+def _sources(predictions: Predictions, split: str) -> Figure:
+    """Draw every image's probability, one line per source, lowest mean on top."""
+    means = {
+        name: predictions.ensemble[predictions.source == name].mean()
+        for name in set(predictions.source)
+    }
     order = sorted(means, key=lambda name: (means[name], name))
     figure = Figure(figsize=(8, 1.2 + 0.17 * len(order)), layout="constrained")
     axes = figure.subplots()
     sns.stripplot(
-        x=judged.ensemble,
-        y=judged.source,
-        hue=np.where(judged.ai, "ai", "real"),
+        x=predictions.ensemble,
+        y=predictions.source,
+        hue=np.where(predictions.ai, "ai", "real"),
         order=order,
         palette=COLOURS,
         size=3.5,

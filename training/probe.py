@@ -1,9 +1,9 @@
-"""Fits the head of ``clip`` on its frozen tower: ``python -m training.probe``.
+"""Fits the head of ``clip`` on the frozen encoder: ``python -m training.probe``.
 
-One logistic regression on the class token and the mean of the patches, at every depth of
-``clip.DEPTHS``; each source weighs the same. How hard to regularise is read off predictions for
-sources that the fit has not seen. With frozen features this takes minutes, generalises as well as
-fine-tuning did, and lets every image be judged by a fit that does not know its source.
+The head is a logistic regression on class token and patch mean of the blocks in ``clip.DEPTHS``.
+Each source has the same weight. The regularisation strength is chosen by out-of-fold AUC. With
+frozen features this takes minutes and generalises as well as fine-tuning. It also gives out-of-fold
+logits for every image.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from training import features, metrics, teacher, unseen
-from training.clip import pretrained
+from models.members import clip
+from training import features, metrics, out_of_fold, teacher
+from training.clip_weights import pretrained
 from training.datasets import packs
 from training.features import Features
 from training.metrics import Floats
-from training.places import Places, add_arguments
+from training.paths import Paths, add_arguments
 
 FOLDS = 5
 STRENGTHS = (0.0003, 0.0005, 0.001, 0.002)
-"""Inverse strengths of the regularisation that are tried."""
+"""Inverse regularisation strengths that are tried."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,21 @@ class Head:
     """The member's last layer.
 
     Args:
-        weights: shape (``features.WIDTH``,), for features as the tower gives them.
-        intercept: added to the product.
+        weights: shape (width,), for the encoder's features without scaling.
+        intercept: the bias.
     """
 
     weights: Floats
     intercept: float
 
     def __call__(self, values: NDArray[np.float32]) -> Floats:
-        """Return the logits of features of shape (rows, ``features.WIDTH``)."""
+        """Return the logits of features of shape (rows, width)."""
         answers: Floats = values @ self.weights + self.intercept
         return answers
 
 
 def joined(parts: Sequence[Features]) -> Features:
-    """Put the features of several splits together."""
+    """Concatenate the features of several splits."""
     return Features(
         examples=[example for part in parts for example in part.examples],
         conditions=np.concatenate([part.conditions for part in parts]),
@@ -61,20 +62,21 @@ def joined(parts: Sequence[Features]) -> Features:
 
 
 def fit(known: Features, strength: float) -> Head:
-    """Fit the head to all rows of ``known``."""
-    share = packs.weights(known.examples)
+    """Fit the head to the rows of ``known`` in the conditions ``features.FITTED``."""
+    known = known.of(features.FITTED)
+    sample_weight = packs.weights(known.examples)
     scaler = StandardScaler().fit(known.values)
     regression = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(
         scaler.transform(known.values),
         [example.ai for example in known.examples],
-        sample_weight=share / share.mean(),
+        sample_weight=sample_weight / sample_weight.mean(),
     )
     weights = regression.coef_[0] / scaler.scale_
     return Head(weights, float(regression.intercept_[0] - weights @ scaler.mean_))
 
 
 def cross_fit(known: Features, strength: float, folds: int = FOLDS) -> Floats:
-    """Return each row's logit by a head that has seen no image of its source."""
+    """Return each row's out-of-fold logit, with whole sources per fold."""
     sources = np.array([example.source for example in known.examples])
     answers = np.empty(len(sources))
     splits = GroupKFold(folds, shuffle=True, random_state=0).split(sources, groups=sources)
@@ -84,26 +86,27 @@ def cross_fit(known: Features, strength: float, folds: int = FOLDS) -> Floats:
 
 
 def choose(known: Features, strengths: Sequence[float] = STRENGTHS) -> tuple[float, Floats]:
-    """Choose the strength whose unseen logits of modern images have the highest AUC.
+    """Choose the strength with the best out-of-fold AUC on modern images.
 
     Returns:
-        The strength, and each row's unseen logit with it.
+        The inverse strength, and each row's out-of-fold logit.
     """
     modern = np.array([example.pack == "modern" for example in known.examples])
     examples = [example for example in known.examples if example.pack == "modern"]
-    ai, share = np.array([example.ai for example in examples]), packs.weights(examples)
+    ai, sample_weight = np.array([example.ai for example in examples]), packs.weights(examples)
     tried = {strength: cross_fit(known, strength) for strength in strengths}
     for strength, answers in tried.items():
-        print(
-            f"strength {strength}: AUC {float(metrics.auc(ai, answers[modern], share)):.4f}, unseen"
-        )
-    best = max(tried, key=lambda strength: float(metrics.auc(ai, tried[strength][modern], share)))
+        auc = float(metrics.auc(ai, answers[modern], sample_weight))
+        print(f"strength {strength}: out-of-fold AUC {auc:.4f}")
+    best = max(
+        tried, key=lambda strength: float(metrics.auc(ai, tried[strength][modern], sample_weight))
+    )
     return best, tried[best]
 
 
-def build(head: Head, places: Places) -> keras.Model:
-    """Build the whole member: the tower with CLIP's weights, and the head."""
-    member = pretrained(places.run("clip"))
+def build(head: Head, paths: Paths) -> keras.Model:
+    """Build the complete member: the encoder with CLIP's weights, and the head."""
+    member = pretrained(paths.run("clip"))
     member.get_layer("logit").set_weights(
         [head.weights.astype(np.float32)[:, None], np.array([head.intercept], np.float32)]
     )
@@ -111,30 +114,30 @@ def build(head: Head, places: Places) -> keras.Model:
 
 
 def main() -> None:
-    """Read the command line, fit the head and leave what it teaches the other members."""
+    """Parse the command line, fit the head, and save the targets for the light members."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--splits",
         nargs="+",
         choices=("train", "val", "test"),
         default=["train"],
-        help="what to fit to; test, once the figures are taken",
+        help="splits to fit to; use test only after the evaluation",
     )
     add_arguments(parser)
     arguments = parser.parse_args()
-    places = Places.of(arguments)
+    paths = Paths.of(arguments)
     keras.utils.set_random_seed(0)
     splits: list[packs.Split] = arguments.splits
-    parts = [features.load(split, places) for split in splits]
+    parts = [features.load(split, paths).at(clip.DEPTHS) for split in splits]
     known = joined(parts)
     strength, answers = choose(known)
-    run = places.run("clip")
+    run = paths.run("clip")
     run.mkdir(parents=True, exist_ok=True)
-    build(fit(known, strength), places).save_weights(run / "final.weights.h5")
+    build(fit(known, strength), paths).save_weights(run / "final.weights.h5")
     ends = np.cumsum([len(part.examples) for part in parts])[:-1]
-    unseen.write(dict(zip(splits, np.split(answers, ends), strict=True)), places)
+    out_of_fold.write(dict(zip(splits, np.split(answers, ends), strict=True)), paths)
     if splits == ["train"]:
-        teacher.write(known, answers, places)
+        teacher.write(known, answers, paths)
     facts = {
         "member": "clip",
         "splits": splits,

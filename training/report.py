@@ -1,7 +1,7 @@
-"""Writes the report of what was measured: ``python -m training.report``.
+"""Writes the evaluation report: ``python -m training.report``.
 
-Everything in it comes from the manifest, the logs of the training runs, and what
-``training.evaluate`` left in the same folder.
+Its content comes from the manifest, the training logs, and the results of ``training.evaluate`` in
+the same folder.
 """
 
 from __future__ import annotations
@@ -15,45 +15,44 @@ from pathlib import Path
 from typing import Any
 
 from models.manifest import WEIGHTS, Manifest, MemberRecord, load_manifest
-from training import bars
-from training.bars import BARS, Bar
+from training import acceptance_targets
+from training.acceptance_targets import TARGETS, Target
 from training.bootstrap import ENOUGH, RESAMPLES
 from training.evaluate import REPORT
-from training.judged import ENSEMBLE
 from training.markdown import interval, table
-from training.places import Places, add_arguments
+from training.paths import Paths, add_arguments
+from training.predictions import ENSEMBLE
 from training.slices import SIZES
 
 COMMANDS = """\
 python -m training.datasets enlarge CLONES         # → runs/data, for --data below
-python -m training                    # all of it; or these steps alone:
+python -m training                    # the whole pipeline, or only these steps:
 python -m training.evaluate --test --weights runs/measured
 python -m training.report"""
 
 FEW = 5
-"""Images of a slice below which only the CSV tells of it."""
+"""Smallest slice in the report, in images. The CSV has all slices."""
 
 
-def report(manifest: Manifest, figures: dict[str, Any], places: Places, folder: Path) -> None:
+def report(manifest: Manifest, figures: dict[str, Any], paths: Paths, folder: Path) -> None:
     """Write ``report.md`` and copy the training logs beside it.
 
     Args:
-        manifest: of the weights that are shipped.
-        figures: what ``metrics.json`` says.
-        places: where the training runs left their logs.
-        folder: where the evaluation left its tables and plots, and where all of it goes.
+        manifest: of the shipped weights.
+        figures: the content of ``metrics.json``.
+        paths: where the training logs are.
+        folder: holds the results of the evaluation. The report goes there, too.
 
     Raises:
-        ValueError: the figures are those of other weights, and the manifest does not say that
-            these were trained again.
+        ValueError: the figures belong to other weights that are not an earlier stage of these.
     """
     head = _head(manifest, figures)
     for member in manifest.members:
-        log = places.run(member.name) / "log.csv"
+        log = paths.run(member.name) / "log.csv"
         if log.exists():
             shutil.copyfile(log, folder / f"training-{member.name}.csv")
     sections = [head]
-    splits = dict(reversed(figures["splits"].items()))  # ``test``, where it was read, comes first.
+    splits = dict(reversed(figures["splits"].items()))  # ``test`` comes first, if it was read.
     sections += [_key(split, tiers) for split, tiers in splits.items()]
     sections += [_members(manifest, splits, folder)]
     sections += [_parts(split, tiers) for split, tiers in splits.items()]
@@ -65,41 +64,43 @@ def report(manifest: Manifest, figures: dict[str, Any], places: Places, folder: 
 
 def _head(manifest: Manifest, figures: Mapping[str, Any]) -> str:
     limits = figures["thresholds"]
-    return f"""# What was measured
+    return f"""# Evaluation report
 
 {_provenance(manifest, figures)}
 
-Each source weighs the same within its label, and both labels weigh the same. In brackets: 95 %
-intervals, from {RESAMPLES:,} resamples of whole sources, since images of one source resemble each
-other; none where a label has fewer than {ENOUGH} sources, a rough one where it has few. An ECE's
-interval leans upwards, because resampling adds noise to every bin. `val` chose, calibrated and set
-the thresholds, so it flatters. `test` is read afterwards. It had been read once before, for weights
-that had learned from fewer images and from `train` alone: AUC .884 / .879 / .877; nothing was
-chosen by it. Tiers: `clean` is the image as it is in the packs (240 to 288 px on the short side),
-`web` at most 768 px and JPEG q60, `hard` at most 512 px and JPEG q40.
-
-`ai` from {limits["ai"]:.3f} on, `real` below {limits["real"]:.3f}, `uncertain` between.
+- **Weights:** Both labels have the same weight. Within a label, all sources have the same weight.
+- **Intervals:** Brackets hold 95 % intervals from {RESAMPLES:,} resamples of whole sources, because
+  images of one source resemble each other. With fewer than {ENOUGH} sources of a label there is no
+  interval, and with few it is rough. Intervals of the ECE are biased upwards, because resampling
+  adds noise to every bin.
+- **Splits:** `val` was used for selection, calibration and thresholds, so it is optimistic. `test`
+  was read afterwards. It had been read once before, for weights trained on fewer images and on
+  `train` alone: AUC .884 / .879 / .877. Nothing was chosen by it.
+- **Tiers:** `clean` is the image as in the packs (240 to 288 px on the short side). `web` has at
+  most 768 px and JPEG q60. `hard` has at most 512 px and JPEG q40.
+- **Labels:** `ai` from {limits["ai"]:.3f} on, `real` below {limits["real"]:.3f}, `uncertain` in
+  between.
 """
 
 
 def _provenance(manifest: Manifest, figures: Mapping[str, Any]) -> str:
-    """Say whose figures these are, and what those weights have seen.
+    """Describe the evaluated weights and their training data.
 
     Raises:
-        ValueError: as ``report`` does.
+        ValueError: see ``report``.
     """
     measured, shipped = figures["version"], manifest.version
     seen, trained_on = figures["trained_on"], manifest.trained_on
     lines = [f"Model version `{measured}`, trained on {_listed(seen)}."]
     known = [split for split in figures["splits"] if split in seen]
     if known:
-        lines += [f"**These weights have seen {_listed(known)}: read no skill from it.**"]
+        lines += [f"**These weights were trained on {_listed(known)}, so ignore its figures.**"]
     if measured != shipped:
         if not set(seen) < set(trained_on):
             raise ValueError(f"figures of {measured}, weights {shipped}")
         lines += [
-            f"After these figures were taken, the shipped weights (`{shipped}`) were trained again",
-            f"by the same recipe on {_listed(trained_on)}.",
+            f"After this evaluation, the shipped weights (`{shipped}`) were trained again in the",
+            f"same way, on {_listed(trained_on)}.",
         ]
     return "\n".join([*lines, "", "```", COMMANDS, "```"])
 
@@ -113,30 +114,35 @@ def _key(split: str, tiers: Mapping[str, Any]) -> str:
     images, sources = modern["clean"]["images"], modern["clean"]["sources"]
     rows = [
         (
-            bar.title,
-            str(bar),
-            *(_held(bar, tier, bars.values(part, bar)) for tier, part in modern.items()),
+            target.title,
+            str(target),
+            *(
+                _held(target, tier, acceptance_targets.values(part, target))
+                for tier, part in modern.items()
+            ),
         )
-        for bar in BARS
+        for target in TARGETS
     ]
     met = [
-        bar.met(tier, bars.values(part, bar)[0]) for bar in BARS for tier, part in modern.items()
+        target.met(tier, acceptance_targets.values(part, target)[0])
+        for target in TARGETS
+        for tier, part in modern.items()
     ]
     asked = [each for each in met if each is not None]
-    peer = " / ".join(f"{100 * value:.1f}" for value in bars.PEER.values())
-    whose = "" if split == "test" else " The bars are for `test`; `val` flatters."
-    return f"""## The key figures: `{split}`, modern images
+    peer = " / ".join(f"{100 * value:.1f}" for value in acceptance_targets.PEER.values())
+    whose = "" if split == "test" else " The targets are for `test`. `val` is optimistic."
+    return f"""## Key figures: `{split}`, modern images
 
-AI: {images["ai"]} images of {sources["ai"]} sources; real: {images["real"]} of {sources["real"]}.
-{sum(asked)} of {len(asked)} bars are met.{whose}
+AI: {images["ai"]} images of {sources["ai"]} sources. Real: {images["real"]} of {sources["real"]}.
+{sum(asked)} of {len(asked)} targets are met.{whose}
 
-{table(("", "bar", *tiers), rows)}
-The best open extension reports a balanced accuracy of {peer} %, on images of its own.
+{table(("metric", "target", *tiers), rows)}
+The best open extension reports a balanced accuracy of {peer} %, on its own images.
 """
 
 
-def _held(bar: Bar, tier: str, found: Sequence[float | None]) -> str:
-    met = bar.met(tier, found[0])
+def _held(target: Target, tier: str, found: Sequence[float | None]) -> str:
+    met = target.met(tier, found[0])
     return interval(found) + ("" if met is None else f", {_met(met)}")
 
 
@@ -154,7 +160,7 @@ def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str
         )
         for member in manifest.members
     ]
-    titles = ("member", "view", "weight", "seed", "epochs", "bits", "against Keras", "run")
+    titles = ("member", "view", "weight", "seed", "epochs", "bits", "difference to Keras", "run")
     measures = ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece", "lead")
     measured = [
         (split, tier, name, *(interval(found.get(measure, [None])) for measure in measures))
@@ -162,11 +168,11 @@ def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str
         for tier, parts in tiers.items()
         for name, found in parts["modern"]["models"].items()
     ]
-    heads = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "the ensemble's lead in AUC")
-    return f"""## Each member and the ensemble, modern images
+    heads = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "AUC lead of the ensemble")
+    return f"""## Members and ensemble, modern images
 
 {table(("split", "tier", "model", *heads), measured)}
-The lead is the ensemble's AUC less the member's on the same resamples: an interval above 0 says
+The lead is the ensemble's AUC minus the member's, on the same resamples. An interval above 0 means
 that combining helps.
 
 ![ROC](roc.png)
@@ -175,7 +181,7 @@ that combining helps.
 
 
 def _parity(member: MemberRecord) -> str:
-    """Say what the export cost: in probability, or in balanced accuracy."""
+    """Format the loss by the export: in balanced accuracy, or as a difference in probability."""
     parity = member.parity
     if "accuracy_lost" in parity:
         return f"accuracy {-parity['accuracy_lost']:+z.4f}"
@@ -207,8 +213,8 @@ def _parts(split: str, tiers: Mapping[str, Any]) -> str:
         for part in tiers["clean"]
         for tier in tiers
     ]
-    titles = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "called", "right of these")
-    calls = ("AI called ai", "AI called real", "real called ai", "real called real")
+    titles = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "coverage", "accuracy of these")
+    calls = ("AI → ai", "AI → real", "real → ai", "real → real")
     return f"## The ensemble by part, `{split}`\n\n" + table(
         ("part", "tier", *titles, *calls), rows
     )
@@ -221,16 +227,17 @@ def _slices(split: str, rows: Sequence[Mapping[str, str]]) -> str:
     modern = [row for row in clean if row["pack"] == "modern"]
     sizes = [row for size in SIZES for row in modern if row["value"] == size]
     files = [*sizes, *(row for row in modern if row["by"] == "format")]
-    titles = ("images", "sources", "AUC", "called ai", "called real")
+    titles = ("images", "sources", "AUC", "→ ai", "→ real")
     return f"""## By generator, size and format, `{split}`, clean
 
-Generators of {FEW} images or more, those found least first; the AUC sets each against all real
-images of its pack. All tiers, and real images and sources, are in `slices-{split}.csv`.
+The table has generators with {FEW} images or more, those with the fewest labels `ai` first. The AUC
+compares each with all real images of its pack. `slices-{split}.csv` has all tiers, and also real
+images and sources.
 
 {table(("pack", "generator", *titles), ((r["pack"], r["value"], *_slice(r)) for r in generators))}
-Modern images by the original's long side and format; the AUC is within the size or format:
+Modern images by the original's long side and format. The AUC is within the size or format.
 
-{table(("", "is", *titles), ((r["value"], r["truth"], *_slice(r)) for r in files))}
+{table(("slice", "truth", *titles), ((r["value"], r["truth"], *_slice(r)) for r in files))}
 ![Each source's images](sources-{split}.png)
 """
 
@@ -247,7 +254,7 @@ def _slice(row: Mapping[str, str]) -> tuple[str, ...]:
 
 def _audits(audits: Mapping[str, Any]) -> str:
     same, metadata = audits["invariance"], audits["metadata"]
-    flips, verdict = interval(same["flips"]), _met(same["flips"][0] <= bars.FLIPS)
+    flips, verdict = interval(same["flips"]), _met(same["flips"][0] <= acceptance_targets.FLIPS)
     variants = [
         (name, *(f"{each[key]:.3f}" for key in ("flips", "changes", "moves")))
         for name, each in same["variants"].items()
@@ -256,31 +263,33 @@ def _audits(audits: Mapping[str, Any]) -> str:
         (
             split,
             *(f"{each[key]:.3f}" for key in ("r2", "r2_control", "predicted_auc", "label_auc")),
-            _met(each["r2"] <= bars.METADATA),
+            _met(each["r2"] <= acceptance_targets.METADATA),
         )
         for split, each in metadata.items()
     ]
-    titles = ("split", "R²", "control, 95 %", "AUC of what it predicts", "AUC for the label")
+    titles = ("split", "R²", "control, 95 %", "AUC of the prediction", "AUC for the label")
     return f"""## Shortcuts
 
-**The same image in other files.** {same["images"]} modern images of `val`, {len(variants)} other
-files of each. From `ai` to `real` or back: {flips} (bar ≤ {bars.FLIPS}: {verdict}).
-Any other label, so also to or from `uncertain`: {interval(same["changes"])}.
+**Re-encoded images.** {same["images"]} modern images of `val`, with {len(variants)} variants each.
+The label changes from `ai` to `real` or back for {flips} (target ≤ {acceptance_targets.FLIPS}:
+{verdict}).
+It changes in any way, including to or from `uncertain`, for {interval(same["changes"])}.
 
-{table(("saved as", "ai ↔ real", "other label", "mean change of p"), variants)}
-**Metadata alone.** A model that sees the original's format, sides, area and aspect and no pixel
-predicts the ensemble's logit within each label, for modern sources that it has not seen. R² is the
-share of the variance that it explains (0 or less: nothing; bar ≤ {bars.METADATA}). The control
-moves the metadata to other images; an R² not above it is chance. Where R² is above, the first AUC
-says whether metadata pushes scores towards the right label (above 0.5) or away from it. The second
-is that of a model of metadata fitted to the label itself: what a shortcut would have to gain.
+{table(("variant", "ai ↔ real", "any change", "mean change of p"), variants)}
+**Metadata only.** A model predicts the ensemble's logit within each label from the original's
+format, sides, area and aspect ratio, without pixels. It is applied to modern sources that it has
+not seen. R² is the explained fraction of the variance (0 or less: nothing; target ≤
+{acceptance_targets.METADATA}). The control uses the metadata of other images. An R² not above the
+control is chance. Otherwise, the first AUC says whether metadata moves the scores towards the right
+label (above 0.5) or away from it. The second AUC is that of a metadata model fitted to the label
+itself. It shows how much a shortcut could gain.
 
-{table((*titles, "bar"), rows)}
+{table((*titles, "target"), rows)}
 ## Confidence
 
-![Reliability; accuracy and coverage](confidence.png)
+![Reliability diagrams; accuracy against coverage](confidence.png)
 
-![Confusion](confusion.png)
+![Confusion matrices](confusion.png)
 """
 
 
@@ -288,10 +297,10 @@ def _mistakes(split: str, rows: Sequence[Mapping[str, str]]) -> str:
     modern = [row for row in rows if row["pack"] == "modern"]
     modern.sort(key=lambda row: (row["truth"], row["corpus"], row["generator"], row["source"]))
     titles = ("truth", "corpus", "generator", "source", "name", "probability", "label")
-    return f"""## The worst mistakes, `{split}`, clean
+    return f"""## Worst mistakes, `{split}`, clean
 
-The {len(modern)} surest mistakes among modern images, by category; those among the older ones are
-in `mistakes-{split}.csv`.
+The {len(modern)} most confident mistakes on modern images, by category. `mistakes-{split}.csv` also
+has those on older images.
 
 {table(titles, ([row[title] or "–" for title in titles] for row in modern))}"""
 
@@ -306,14 +315,14 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    """Read the command line and write the report."""
+    """Parse the command line and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--report", type=Path, default=REPORT)
     add_arguments(parser)
     arguments = parser.parse_args()
     figures = json.loads((arguments.report / "metrics.json").read_text())
-    report(load_manifest(arguments.weights), figures, Places.of(arguments), arguments.report)
+    report(load_manifest(arguments.weights), figures, Paths.of(arguments), arguments.report)
 
 
 if __name__ == "__main__":

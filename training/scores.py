@@ -1,4 +1,4 @@
-"""The exported members' logits on a split, as it is and as the web would have it."""
+"""The exported members' logits on a split, in the tiers clean, web and hard."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from models.views import Pixels, prepare
 from training.augment import recompress
 from training.datasets import packs
 from training.metrics import Floats
-from training.places import Places
+from training.paths import Paths
 
 
 class Tier(NamedTuple):
     """A condition under which quality is measured.
 
     Args:
-        long_side: pixels to which larger images are taken down.
-        quality: of the JPEG that they are then saved as.
+        long_side: largest long side in pixels. Larger images are reduced.
+        quality: of the JPEG encoding.
     """
 
     long_side: int
@@ -39,11 +39,11 @@ TIERS: dict[str, Tier | None] = {"clean": None, "web": Tier(768, 60), "hard": Ti
 
 @dataclass(frozen=True)
 class Scores:
-    """What the members said of a split in one tier.
+    """The members' logits for a split in one tier.
 
     Args:
         examples: the images.
-        logits: each member's logit for each of them.
+        logits: by member, shape (images,).
     """
 
     examples: list[packs.Example]
@@ -56,7 +56,7 @@ class Scores:
 
 
 def degrade(pixels: Pixels, tier: Tier | None) -> Pixels:
-    """Bring an image into a tier's condition."""
+    """Reduce and recompress an image to a tier."""
     if tier is None:
         return pixels
     image = Image.fromarray(pixels)
@@ -67,24 +67,24 @@ def degrade(pixels: Pixels, tier: Tier | None) -> Pixels:
 def score(
     split: packs.Split,
     tier: str,
-    places: Places,
+    paths: Paths,
     weights: Path,
     members: Collection[str] | None = None,
 ) -> Scores:
-    """Judge a split with the exported members; each one's answers are kept for the next time.
+    """Run the exported members on a split. The logits are cached.
 
-    Of sources with very many images some are left out, see ``packs.at_most``.
+    Very large sources are limited, see ``packs.at_most``.
 
     Args:
-        split: which images.
+        split: the split.
         tier: a name of ``TIERS``.
-        places: where the data is.
+        paths: where the data and the cache are.
         weights: the folder of the exported members.
-        members: those that are asked; all when left out.
+        members: the members to run. None: all.
     """
-    images = packs.load(split, places.data, places.cache)
+    images = packs.load(split, paths.data, paths.cache)
     chosen = packs.at_most(images.examples)
-    kept = places.runs / "scores"
+    kept = paths.runs / "scores"
     kept.mkdir(parents=True, exist_ok=True)
     logits = {}
     for record in load_manifest(weights).members:
@@ -93,8 +93,8 @@ def score(
         file = kept / f"{record.name}-{record.sha256[:8]}-{split}-{tier}.npy"
         if not file.exists():
             view, runtime = load_member(weights, record, threads=os.cpu_count() or 1)
-            judging = track(chosen, description=f"{record.name} judges {split}, {tier}")
-            degraded = (degrade(images.pixels(index), TIERS[tier]) for index in judging)
+            shown = track(chosen, description=f"{record.name} on {split}, {tier}")
+            degraded = (degrade(images.pixels(index), TIERS[tier]) for index in shown)
             answers = [runtime.logit(view.serve(prepare(pixels))) for pixels in degraded]
             np.save(file, np.array(answers))
         logits[record.name] = np.load(file)

@@ -1,4 +1,4 @@
-"""Where the ensemble is good and where it fails: by generator, source, size and format."""
+"""Metrics by slice: generator, source, size and format. Also the worst mistakes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from models.verdict import Label
 from training import metrics
 from training.bootstrap import estimate
-from training.datasets.facts import Facts
+from training.datasets.originals import Original
 from training.datasets.packs import PACKS, Example
-from training.judged import Judged
+from training.predictions import Predictions
 
 Row = dict[str, Any]
-Originals = Mapping[tuple[str, str], Facts]
+Originals = Mapping[tuple[str, str], Original]
 
 SIZES = {
     "up to 640 px": 640,
@@ -27,22 +27,22 @@ SIZES = {
     "up to 2048 px": 2048,
     "above 2048 px": math.inf,
 }
-"""The classes of an original's long side, and the largest of each."""
+"""Size classes by the original's long side, each with its upper limit."""
 
 WORST = 20
-"""How many mistakes of a pack are listed."""
+"""Number of listed mistakes per pack."""
 
 
-def cut(tier: str, judged: Judged, originals: Originals) -> list[Row]:
-    """Measure the ensemble on every slice of every pack.
+def cut(tier: str, predictions: Predictions, originals: Originals) -> list[Row]:
+    """Evaluate the ensemble on every slice of every pack.
 
-    A slice holds images of one truth. Its AUC sets them against the other label's images of the
-    same size or format, and against all of the pack's where they are one generator's or source's.
+    A slice has images of one label. Its AUC compares them with images of the other label: those of
+    the same size or format, or all of the pack for a generator or source.
     """
     return [
         {"tier": tier, "pack": pack, "by": by, "value": value, "truth": truth} | measured
         for pack in PACKS
-        for within in [judged.of_pack(pack)]
+        for within in [predictions.of_pack(pack)]
         for by, values in _keys(within.examples, originals).items()
         for value in np.unique(values)
         for truth, side in (("ai", within.ai), ("real", ~within.ai))
@@ -53,12 +53,14 @@ def cut(tier: str, judged: Judged, originals: Originals) -> list[Row]:
     ]
 
 
-def mistakes(judged: Judged) -> list[Row]:
-    """List each pack's surest mistakes, the worst first: names and origins, never the images."""
+def mistakes(predictions: Predictions) -> list[Row]:
+    """List each pack's most confident mistakes, the worst first."""
     rows = []
-    wrong = (judged.ensemble >= 0.5) != judged.ai
+    wrong = (predictions.ensemble >= 0.5) != predictions.ai
     for pack in PACKS:
-        within = judged.take(wrong & np.array([each.pack == pack for each in judged.examples]))
+        within = predictions.take(
+            wrong & np.array([each.pack == pack for each in predictions.examples])
+        )
         for index in np.argsort(-np.abs(within.ensemble - 0.5), kind="stable")[:WORST]:
             example = within.examples[index]
             rows.append(
@@ -77,7 +79,7 @@ def mistakes(judged: Judged) -> list[Row]:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """Write a table; numbers are rounded to three places, what is not known stays empty."""
+    """Write a CSV. Numbers are rounded to three digits. Undefined values stay empty."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
@@ -88,7 +90,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
 
 
 def _keys(examples: Sequence[Example], originals: Originals) -> dict[str, NDArray[np.str_]]:
-    """Name for each image the slice that it lies in, in each way of slicing."""
+    """Return each image's slice, for each slicing."""
     known = [originals[example.pack, example.name] for example in examples]
     return {
         "generator": np.array([example.generator or "none named" for example in examples]),
@@ -102,17 +104,17 @@ def _size(long_side: int) -> str:
     return next(name for name, largest in SIZES.items() if long_side <= largest)
 
 
-def _measure(judged: Judged, against: Judged) -> Row:
-    calls = {str(label): judged.labels == label for label in Label}
-    row: Row = {"images": len(judged.examples), "sources": len(np.unique(judged.source))}
+def _measure(predictions: Predictions, against: Predictions) -> Row:
+    calls = {str(label): predictions.labels == label for label in Label}
+    row: Row = {"images": len(predictions.examples), "sources": len(np.unique(predictions.source))}
     row |= {label: int(called.sum()) for label, called in calls.items()}
-    row["mean_probability"] = float(metrics.mean(judged.ensemble, judged.share))
+    row["mean_probability"] = float(metrics.mean(predictions.ensemble, predictions.sample_weight))
     measured = {
-        "auc": metrics.auc(against.ai, against.ensemble, against.shares)
+        "auc": metrics.auc(against.ai, against.ensemble, against.resampled_weights)
         if against.ai.any() and not against.ai.all()
         else np.array([np.nan]),
-        "called_ai": metrics.mean(calls["ai"], judged.shares),
-        "called_real": metrics.mean(calls["real"], judged.shares),
+        "called_ai": metrics.mean(calls["ai"], predictions.resampled_weights),
+        "called_real": metrics.mean(calls["real"], predictions.resampled_weights),
     }
     for name, values in measured.items():
         row[name], row[f"{name}_low"], row[f"{name}_high"] = estimate(values)

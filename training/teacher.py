@@ -1,9 +1,9 @@
-"""What CLIP teaches the light members: its opinion of each training image, and what it saw.
+"""Distillation targets from CLIP for the light members: soft labels and hints.
 
-Knowledge distillation (Hinton et al., arXiv:1503.02531): the target is the mean of the truth and of
-the opinion, which comes from a head that has not seen the image's source, so that it is no echo of
-the truth. And hints (Romero et al., arXiv:1412.6550): while it trains, a member also foretells the
-principal components of CLIP's features, which say more of an image than one number does.
+Knowledge distillation (Hinton et al., arXiv:1503.02531): the target is the mean of the true label
+and of a soft label. The soft label is out of fold, so it does not just repeat the true label.
+Hints (Romero et al., arXiv:1412.6550): during training, a member also predicts the principal
+components of CLIP's features, which carry more information than one number.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from training.features import Features
-from training.places import Places
+from training.paths import Paths
 
 HINTS = 64
-"""Principal components that are foretold."""
+"""Number of predicted principal components."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """Lessons for the images of ``train``.
+    """Distillation targets for the images of ``train``.
 
     Args:
-        names: of the images there are lessons for.
-        opinions: probability of being AI-made, shape (images,).
-        hints: components with a mean of 0 and a variance of 1, shape (images, ``HINTS``).
+        names: of the images.
+        opinions: soft labels: out-of-fold probability of AI, shape (images,).
+        hints: components with mean 0 and variance 1, shape (images, ``HINTS``).
     """
 
     names: NDArray[np.str_]
@@ -39,13 +39,13 @@ class Teacher:
     hints: NDArray[np.float32]
 
 
-def write(known: Features, logits: NDArray[np.float64], places: Places) -> None:
-    """Leave the lessons for ``read``.
+def write(known: Features, logits: NDArray[np.float64], paths: Paths) -> None:
+    """Save the targets.
 
     Args:
-        known: features of the training images; the clean rows are used.
-        logits: each row's logit by a head that has not seen its source.
-        places: where to leave them.
+        known: features of the training images. Only the clean rows are used.
+        logits: each row's out-of-fold logit.
+        paths: where to save them.
     """
     clean = known.conditions == "clean"
     scaled = StandardScaler().fit_transform(known.values[clean])
@@ -54,7 +54,7 @@ def write(known: Features, logits: NDArray[np.float64], places: Places) -> None:
     padded = np.zeros((len(hints), HINTS), np.float32)
     padded[:, :components] = hints
     np.savez(
-        _file(places),
+        _file(paths),
         names=[
             example.name
             for example, is_clean in zip(known.examples, clean, strict=True)
@@ -65,15 +65,15 @@ def write(known: Features, logits: NDArray[np.float64], places: Places) -> None:
     )
 
 
-def read(places: Places) -> Teacher:
-    """Read the lessons.
+def read(paths: Paths) -> Teacher:
+    """Load the targets.
 
     Raises:
         FileNotFoundError: ``training.probe`` has not run.
     """
-    with np.load(_file(places)) as kept:
+    with np.load(_file(paths)) as kept:
         return Teacher(kept["names"], kept["opinions"], kept["hints"])
 
 
-def _file(places: Places) -> Path:
-    return places.run("clip") / "teacher.npz"
+def _file(paths: Paths) -> Path:
+    return paths.run("clip") / "teacher.npz"

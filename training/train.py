@@ -1,7 +1,6 @@
 """Trains one member: ``python -m training.train --config training/configs/cnn.toml``.
 
-Data, model, training, in this order. A run that was killed goes on from its last whole epoch when
-the same command is given again.
+A killed run resumes from its last complete epoch when the command is repeated.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,55 +15,36 @@ import keras
 import numpy as np
 from keras import callbacks
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sklearn.metrics import roc_auc_score
 
 from models.members import MEMBERS
 from models.views import Pixels, View, prepare
 from training.augment import augment
-from training.datasets import manifest, packs
-from training.imagenet import load_imagenet
-from training.places import Places, add_arguments
+from training.datasets import dataset_manifest, packs
+from training.imagenet_weights import load_imagenet
+from training.paths import Paths, add_arguments
+from training.schedule import Schedule, averaged, loss
 from training.teacher import HINTS, Teacher
 from training.teacher import read as read_teacher
-
-
-class Schedule(BaseModel):
-    """How long and how fast a network learns."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seed: int
-    epochs: int = Field(gt=0)
-    images_per_epoch: int = Field(gt=0)
-    batch: int = Field(gt=0, multiple_of=2)
-    peak_rate: float = Field(gt=0, description="Learning rate after the warm-up; then a cosine.")
-    weight_decay: float = Field(ge=0)
-    label_smoothing: float = 0.05
-    ema_momentum: float = Field(default=0.99, description="The average that is kept and shipped.")
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return self.images_per_epoch // self.batch
 
 
 class Config(Schedule):
     """One file of ``training/configs``."""
 
     member: str
-    imagenet: bool = Field(default=False, description="Begin with weights from ImageNet.")
-    frozen_blocks: int = Field(default=0, description="First blocks that stay as they are.")
-    corpora: dict[str, float] = {"photo": 1.0, "art": 1.0}
-    integers: bool = Field(default=True, description="Serve in 8-bit integers, if they pass.")
-    distilled: bool = Field(default=False, description="CLIP teaches; needs training.probe.")
-    hint_weight: float = Field(default=0.1, ge=0, description="Of the hints in the loss.")
+    imagenet: bool = Field(default=False, description="Start from ImageNet weights.")
+    frozen_blocks: int = Field(default=0, description="Number of frozen first blocks.")
+    corpora: dict[str, float] = Field(default={"photo": 1.0, "art": 1.0})
+    integers: bool = Field(default=True, description="Export in 8-bit integers, if accurate.")
+    distilled: bool = Field(default=False, description="Distil from CLIP. Needs training.probe.")
+    hint_weight: float = Field(default=0.1, ge=0, description="Weight of the hint loss.")
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Random augmented views: half AI, half real, each source as likely as any other.
+    """Random augmented views: half AI, half real. All sources are equally likely.
 
-    A batch depends on seed, epoch and index alone, so a resumed run sees what it would have seen.
+    A batch depends only on seed, epoch and index, so a resumed run gets the same batches.
     """
 
     def __init__(
@@ -85,9 +63,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             self._indices = list(range(len(images)))
             self._targets = labels
         else:
-            # Only images that the teacher has seen; the targets are in the order of its lessons.
-            place = {example.name: index for index, example in enumerate(images.examples)}
-            self._indices = [place[name] for name in teacher.names]
+            # Only images with distillation targets, in the order of the targets.
+            index_of = {example.name: index for index, example in enumerate(images.examples)}
+            self._indices = [index_of[name] for name in teacher.names]
             self._targets = (labels[self._indices] + teacher.opinions) / np.float32(2)
         weights = packs.weights([images.examples[i] for i in self._indices], config.corpora)
         ai = labels[self._indices] == 1
@@ -113,14 +91,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return np.stack(views), targets
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch's images."""
+        """Advance to the next epoch."""
         self._epoch += 1
 
 
 class Validation(callbacks.Callback):  # type: ignore[misc]
-    """Adds ``val_auc`` of each corpus to the log, measured on the average.
+    """Logs ``val_auc`` of each corpus for the averaged weights.
 
-    Of the packs, the modern one is judged alone; a manifest is judged whole.
+    With the packs, only modern images count. With a manifest, all images count.
     """
 
     def __init__(self, images: packs.Images, view: View) -> None:
@@ -131,37 +109,28 @@ class Validation(callbacks.Callback):  # type: ignore[misc]
         self._views = serving_views(images, view, modern)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Judge the validation images with the averaged weights, then go back to the raw ones."""
+        """Evaluate the averaged weights, then restore the raw ones."""
         with averaged(self.model):
             answers = logits(member_of(self.model), self._views)
-        judged = list(zip(self._examples, answers, strict=True))
+        scored = list(zip(self._examples, answers, strict=True))
         for corpus in sorted({example.corpus for example in self._examples}):
-            examples = [example for example, _ in judged if example.corpus == corpus]
+            examples = [example for example, _ in scored if example.corpus == corpus]
             auc = roc_auc_score(
                 [example.ai for example in examples],
-                [score for example, score in judged if example.corpus == corpus],
+                [score for example, score in scored if example.corpus == corpus],
                 sample_weight=packs.weights(examples),
             )
             if logs is not None:
                 logs[f"val_auc_{corpus}"] = auc
 
 
-@contextmanager
-def averaged(model: keras.Model) -> Iterator[None]:
-    """Give a model that is being fitted its averaged weights for a while."""
-    raw = model.get_weights()
-    model.optimizer.finalize_variable_values(model.trainable_variables)
-    yield
-    model.set_weights(raw)
-
-
 def serving_views(images: packs.Images, view: View, indices: list[int]) -> Pixels:
-    """Make the views of images as serving does, shape (images, views, height, width, 3)."""
+    """Return the inference views of images, shape (images, views, height, width, 3)."""
     return np.stack([view.serve(prepare(images.pixels(i))) for i in indices])
 
 
 def logits(model: keras.Model, views: Pixels) -> NDArray[np.float32]:
-    """Return each image's mean logit over its views, as the runtime does."""
+    """Return each image's mean logit over its views."""
     flat = views.reshape(-1, *views.shape[2:])
     answers: NDArray[np.float32] = model.predict(flat, batch_size=32, verbose=0)
     means: NDArray[np.float32] = answers.reshape(views.shape[:2]).mean(axis=1)
@@ -169,11 +138,11 @@ def logits(model: keras.Model, views: Pixels) -> NDArray[np.float32]:
 
 
 def build(config: Config) -> keras.Model:
-    """Build the member as its configuration begins it, ready to be fitted to ``Batches``.
+    """Build and compile the member for training on ``Batches``.
 
     Returns:
-        A model of one output, ``logit``; with a teacher of another one too, ``hint``, which shares
-        every layer but the last with it.
+        A model with the output ``logit``. With distillation it has a second output ``hint``, which
+        shares all layers but the last.
     """
     member = MEMBERS[config.member].build()
     if config.imagenet:
@@ -196,7 +165,7 @@ def build(config: Config) -> keras.Model:
 
 
 def optimizer(schedule: Schedule) -> keras.optimizers.Optimizer:
-    """Return AdamW with an average of the weights, a warm-up and a cosine."""
+    """Return AdamW with a moving average of the weights, warm-up and cosine decay."""
     total = schedule.epochs * schedule.steps_per_epoch
     warmup = total // 20
     rate = keras.optimizers.schedules.CosineDecay(
@@ -213,44 +182,38 @@ def optimizer(schedule: Schedule) -> keras.optimizers.Optimizer:
     )
 
 
-def loss(schedule: Schedule) -> keras.losses.Loss:
-    """Return the cross-entropy with smoothed labels, of logits."""
-    return keras.losses.BinaryCrossentropy(
-        from_logits=True, label_smoothing=schedule.label_smoothing
-    )
-
-
 def member_of(model: keras.Model) -> keras.Model:
-    """Return the member inside a model of ``build``; both share their weights."""
+    """Return the member inside a model of ``build``. They share their weights."""
     return keras.Model(model.input, model.get_layer("logit").output, name=model.name)
 
 
-def train(config: Config, places: Places) -> None:
-    """Train the member, or go on with it.
+def train(config: Config, paths: Paths) -> None:
+    """Train the member, or resume.
 
-    Leaves ``final.weights.h5``, ``training.json`` and ``log.csv``.
+    Writes ``final.weights.h5``, ``training.json`` and ``log.csv``.
     """
-    own_data = places.data.is_file()
-    if own_data:  # The teacher knows the packs alone.
+    own_data = paths.data.is_file()
+    if own_data:  # There are distillation targets for the packs only.
         config = config.model_copy(update={"distilled": False})
-    run = places.run(config.member)
+    run = paths.run(config.member)
     run.mkdir(parents=True, exist_ok=True)
     (run / "training.json").write_text(config.model_dump_json())
     view = MEMBERS[config.member].view
-    load = manifest.load if own_data else packs.load
-    images = load("train", places.data, places.cache)
-    validation = Validation(load("val", places.data, places.cache), view)
+    load = dataset_manifest.load if own_data else packs.load
+    images = load("train", paths.data, paths.cache)
+    validation = Validation(load("val", paths.data, paths.cache), view)
 
     keras.utils.set_random_seed(config.seed)
     model = build(config)
-    # The logger comes after the validation, whose figures it writes.
+    # The logger follows the validation, whose results it writes.
     checkpoint = Checkpoint(run)
     epoch = checkpoint.restore(model)
-    teacher = read_teacher(places) if config.distilled else None
+    teacher = read_teacher(paths) if config.distilled else None
     model.fit(
         Batches(images, view, config, epoch, teacher),
         epochs=config.epochs,
         initial_epoch=epoch,
+        shuffle=False,  # `Batches` draws at random, and a resumed run must take the same order
         callbacks=[validation, callbacks.CSVLogger(str(run / "log.csv"), append=True), checkpoint],
         verbose=1 if sys.stdout.isatty() else 2,
     )
@@ -259,14 +222,14 @@ def train(config: Config, places: Places) -> None:
 
 
 class Checkpoint(callbacks.Callback):  # type: ignore[misc]
-    """Keeps the last whole epoch: weights, the optimizer's state and the epoch's number."""
+    """Saves each epoch and keeps the last: weights, optimizer state and epoch number."""
 
     def __init__(self, run: Path) -> None:
         super().__init__()
         self._run = run
 
     def restore(self, model: keras.Model) -> int:
-        """Give a compiled model its last state; returns the number of epochs done."""
+        """Restore the last checkpoint. Return the number of completed epochs."""
         done = sorted(self._run.glob("epoch-*.weights.h5"))
         if not done:
             return 0
@@ -275,7 +238,7 @@ class Checkpoint(callbacks.Callback):  # type: ignore[misc]
         return int(done[-1].name.split(".")[0].removeprefix("epoch-"))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Write beside, then rename: a run killed in the middle leaves the one before."""
+        """Write to a temporary file, then rename it. A killed run keeps the last checkpoint."""
         path = self._run / f"epoch-{epoch + 1:03}.weights.h5"
         unfinished = self._run / "unfinished.weights.h5"
         self.model.save_weights(unfinished)
@@ -286,10 +249,10 @@ class Checkpoint(callbacks.Callback):  # type: ignore[misc]
 
 
 def _freeze(model: keras.Model, blocks: int) -> None:
-    """Keep the stem and the first blocks, and the statistics of every normalisation of the body.
+    """Freeze the stem, the first blocks and all batch normalisations.
 
-    Early blocks cost the most, and see edges and grain that ImageNet has taught them; statistics
-    of batches of 32 would only be noisier than ImageNet's.
+    Early blocks cost the most, and ImageNet has taught them edges and textures. Statistics of
+    batches of 32 would be noisier than those of ImageNet.
     """
     names = [layer.name for layer in model.layers]
     first = next(i for i, name in enumerate(names) if name.startswith(f"block{blocks}_"))
@@ -304,12 +267,12 @@ def read_config(path: Path) -> Config:
 
 
 def main() -> None:
-    """Read the command line and train."""
+    """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
     add_arguments(parser)
     arguments = parser.parse_args()
-    train(read_config(arguments.config), Places.of(arguments))
+    train(read_config(arguments.config), Paths.of(arguments))
 
 
 if __name__ == "__main__":

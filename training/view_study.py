@@ -1,8 +1,8 @@
-"""What ``clip`` should be shown of an image: ``python -m training.view_study``.
+"""Compares views for ``clip``: ``python -m training.view_study``.
 
-Serving squashes the whole image into a square, whatever its shape and size. This judges modern
-images of ``val`` as they are, cut to long strips, tiny and huge, in every way of looking that
-could be served, by weights that have not seen ``val``; and writes a table into the report.
+In production the whole image is resized to a square, whatever its shape and size. This study
+classifies modern images of ``val`` unchanged, cropped to strips, tiny and huge, with several views.
+The weights must not have seen ``val``. It writes a table into the report.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from training.datasets import packs
 from training.evaluate import REPORT
 from training.markdown import interval, table
 from training.metrics import Floats
-from training.places import Places, add_arguments
+from training.paths import Paths, add_arguments
 
 GREY = (122, 117, 104)
-"""The mean colour of what CLIP was trained on: what lies beside a padded image says nothing."""
+"""The mean colour of CLIP's training images, so the padding is neutral."""
 
 EACH = 5
-"""Images of a source and label that are judged: 20 times each, at 0.15 s."""
+"""Images per source and label. Each is classified 20 times, at 0.15 s."""
 
 STRIP = 3.0
 """Aspect ratio of the strips."""
 
 Shape = Callable[[Image.Image], Image.Image]
-Look = Callable[[Image.Image], Sequence[Image.Image]]
+ViewFunction = Callable[[Image.Image], Sequence[Image.Image]]
 
 
 def strip(image: Image.Image, *, tall: bool = False) -> Image.Image:
-    """Cut the middle of the image to a strip of ``STRIP`` : 1, or 1 : ``STRIP``."""
+    """Crop the centre of the image to a strip of ``STRIP`` : 1, or 1 : ``STRIP``."""
     ratio = 1 / STRIP if tall else STRIP
     width = min(image.width, image.height * ratio)
     return ImageOps.fit(image, (round(width), round(width / ratio)))
@@ -57,24 +57,24 @@ def scaled(image: Image.Image, short: int) -> Image.Image:
 
 
 def whole(image: Image.Image) -> list[Image.Image]:
-    """See the image as it is; the view squashes it."""
+    """Return the image. The view resizes it to a square."""
     return [image]
 
 
 def padded(image: Image.Image) -> list[Image.Image]:
-    """See the image in its own shape on a grey square."""
+    """Return the image in its aspect ratio on a grey square."""
     side = max(image.size)
     return [ImageOps.pad(image, (side, side), color=GREY)]
 
 
 def centre(image: Image.Image) -> list[Image.Image]:
-    """See the square in the middle."""
+    """Return the central square."""
     side = min(image.size)
     return [ImageOps.fit(image, (side, side))]
 
 
 def squares(image: Image.Image) -> list[Image.Image]:
-    """See as many squares, spread along the long side, as it takes to see all of it."""
+    """Return squares along the long side that cover the image."""
     side, length = min(image.size), max(image.size)
     count = math.ceil(length / side)
     starts = np.linspace(0, length - side, count).round().astype(int).tolist()
@@ -84,93 +84,91 @@ def squares(image: Image.Image) -> list[Image.Image]:
 
 
 def mirrored(image: Image.Image) -> list[Image.Image]:
-    """See the image and its mirror image."""
+    """Return the image and its mirror image."""
     return [image, ImageOps.mirror(image)]
 
 
-SHAPES: dict[str, tuple[Shape, tuple[Look, ...]]] = {
-    "as it is": (lambda image: image, (whole, padded, centre, squares, mirrored)),
+SHAPES: dict[str, tuple[Shape, tuple[ViewFunction, ...]]] = {
+    "unchanged": (lambda image: image, (whole, padded, centre, squares, mirrored)),
     "strip, 3 : 1": (strip, (whole, padded, centre, squares)),
     "strip, 1 : 3": (partial(strip, tall=True), (whole, padded, centre, squares)),
     "tiny, 96 px": (partial(scaled, short=96), (whole,)),
     "tiny, 64 px": (partial(scaled, short=64), (whole,)),
     "huge, 2,400 px": (partial(scaled, short=2400), (whole,)),
 }
-"""What an image is made into, and the ways of looking at it; ``whole``, what is served, first."""
+"""Variants of an image, each with its views. The production view ``whole`` comes first."""
 
 
 def study(
-    pictures: Sequence[Image.Image], judge: Callable[[Image.Image], float]
+    pictures: Sequence[Image.Image], logit: Callable[[Image.Image], float]
 ) -> dict[str, dict[str, Floats]]:
-    """Judge pictures in every shape, in every way of looking.
+    """Classify pictures in every shape and with every view.
 
     Args:
-        pictures: as they are.
-        judge: gives the logit of one picture as it would be served.
+        pictures: the original pictures.
+        logit: returns the logit of one picture in the production view.
 
     Returns:
-        For each shape and look the logit of each picture, the mean over what is looked at.
+        The logit of each picture, by shape and view. With several crops it is their mean.
     """
     answers: dict[str, dict[str, Floats]] = {}
-    for name, (shape, looks) in SHAPES.items():
-        found = {look.__name__: np.empty(len(pictures)) for look in looks}
+    for name, (shape, views) in SHAPES.items():
+        found = {view.__name__: np.empty(len(pictures)) for view in views}
         for row, picture in enumerate(track(pictures, description=name)):
             image = shape(picture)
-            for look in looks:
-                found[look.__name__][row] = np.mean([judge(seen) for seen in look(image)])
+            for view in views:
+                found[view.__name__][row] = np.mean([logit(seen) for seen in view(image)])
         answers[name] = found
     return answers
 
 
 def measures(examples: Sequence[packs.Example], answers: Mapping[str, Mapping[str, Floats]]) -> str:
-    """Write the measures of ``study``'s answers as a table in Markdown.
+    """Format the results of ``study`` as a Markdown table.
 
-    Each gain is over seeing the whole image in the same shape; its interval comes from drawing
-    sources again, the same ones for both.
+    Gains are relative to ``whole`` in the same shape. Their intervals are paired over sources.
     """
     ai = np.array([example.ai for example in examples])
     sources = np.array([example.source for example in examples])
-    shares = resample(sources, ai, packs.weights(examples))
+    resampled_weights = resample(sources, ai, packs.weights(examples))
     rows = []
-    for shape, looks in answers.items():
-        served = metrics.auc(ai, looks["whole"], shares)
-        for look, logits in looks.items():
-            auc = metrics.auc(ai, logits, shares)
-            gain = "" if look == "whole" else interval(estimate(auc - served))
-            found = interval(estimate(metrics.tpr_at_tnr(ai, logits, shares)))
-            rows.append((shape, look, interval(estimate(auc)), gain, found))
-    return table(("image", "seen", "AUC", "gain", "TPR at 95 % TNR"), rows)
+    for shape, views in answers.items():
+        served = metrics.auc(ai, views["whole"], resampled_weights)
+        for view, logits in views.items():
+            auc = metrics.auc(ai, logits, resampled_weights)
+            gain = "" if view == "whole" else interval(estimate(auc - served))
+            found = interval(estimate(metrics.tpr_at_tnr(ai, logits, resampled_weights)))
+            rows.append((shape, view, interval(estimate(auc)), gain, found))
+    return table(("image", "view", "AUC", "gain", "TPR at 95 % TNR"), rows)
 
 
 def drawn(images: packs.Images) -> list[int]:
-    """Take up to ``EACH`` modern images of each source and label."""
+    """Return the indices of up to ``EACH`` modern images per source and label."""
     chosen = packs.at_most(images.examples, EACH)
     return [index for index in chosen if images.examples[index].pack == "modern"]
 
 
 _HEAD = """\
-# What `clip` is shown
+# Views for `clip`
 
-`python -m training.view_study --weights runs/measured`: the modern images of `val`, whose sources
-the weights have not seen. What is served is `whole`: the image squashed into a square. `padded`
-keeps its shape on grey, `centre` is the middle square, `squares` the mean over squares along the
-long side, `mirrored` the mean with the mirror image. Strips are cut out of the middle; tiny and
-huge images are the same pictures resized, so `huge` tells what reduction does, and nothing of finer
-grain.
-In brackets are 95 % intervals over sources; a gain is paired.
+`python -m training.view_study --weights runs/measured`: modern images of `val`, whose sources the
+weights have not seen. The production view is `whole`: the image resized to a square. `padded` keeps
+the aspect ratio on grey. `centre` is the central square. `squares` is the mean over squares along
+the long side. `mirrored` is the mean with the mirror image. Strips are cropped from the centre.
+Tiny and huge images are the same pictures resized, so `huge` shows the effect of reduction, not of
+finer detail. Brackets hold 95 % intervals over sources. Gains are paired.
 
 """
 
 
 def main() -> None:
-    """Read the command line, judge, and write ``views.md``."""
+    """Parse the command line, classify, and write ``views.md``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, required=True, help="members that saw no val")
-    parser.add_argument("--report", type=Path, default=REPORT, help="where the table goes")
+    parser.add_argument("--weights", type=Path, required=True, help="not trained on val")
+    parser.add_argument("--report", type=Path, default=REPORT, help="folder for the table")
     add_arguments(parser)
     arguments = parser.parse_args()
-    places = Places.of(arguments)
-    images = packs.load("val", places.data, places.cache)
+    paths = Paths.of(arguments)
+    images = packs.load("val", paths.data, paths.cache)
     (record,) = (each for each in load_manifest(arguments.weights).members if each.name == "clip")
     view, runtime = load_member(arguments.weights, record, threads=THREADS)
     chosen = drawn(images)

@@ -1,4 +1,4 @@
-"""The two tasks, and what a worker's processes set up to run it."""
+"""A Celery worker: its two tasks, and what its processes set up and report."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
-from celery import Celery, Task
+from celery import Celery, current_task
+from celery.exceptions import Reject
 from celery.signals import (
     heartbeat_sent,
     setup_logging,
@@ -19,161 +21,245 @@ from celery.signals import (
     worker_shutdown,
     worker_shutting_down,
 )
+from redis import RedisError
 
 from models.ensemble import Ensemble
 from models.manifest import load_manifest
 from settings import Settings
-from workers.app import make_celery
-from workers.connect import connect
-from workers.fetch.client import Fetcher
-from workers.following import follow_tasks
-from workers.judge import Judge
-from workers.leases import Leases
-from workers.logs import configure_logs
-from workers.metrics import meter
-from workers.orders import begin_items, begin_jobs
-from workers.queue import JUDGE, QUEUES, TURN, Job, Queue
-from workers.scans import ScanStore
-from workers.spool import Spool
-from workers.store import Store, WorkerRecord
-from workers.tending import Tender
-from workers.turns import TURN_ITEMS
+from workers.celery_app import make_celery
+from workers.fetching.client import Fetcher
+from workers.fetching.host_limits import HostLimiter
+from workers.maintenance import Maintenance
+from workers.processing.batch import BatchRunner
+from workers.processing.resolve import HostSlots, UrlResolver
+from workers.processing.work_items import begin_items, begin_jobs
+from workers.scheduling.dispatch import ITEMS_PER_DISPATCH, Dispatcher
+from workers.scheduling.leases import Leases
+from workers.scheduling.queues import CHECK_TASK, QUEUES, SCAN_TASK, Job, Queue
+from workers.scheduling.wait_queues import WaitQueues
+from workers.storage.stores import Stores
+from workers.storage.uploads import Uploads
+from workers.storage.worker_registry import WorkerRecord
+from workers.telemetry.instrumentation import instrument_tasks
+from workers.telemetry.logging import configure_logs
+from workers.telemetry.metrics import meter
+from workers.webhooks.deliver import Deliverer
+from workers.webhooks.post import Poster
 
 NICENESS = 10
-"""Of processes that take bulk work, so that those kept for people have the processor first. It
-cannot be taken back when such a process serves people too."""
+"""Of processes that take bulk work, so that those kept for people get the processor first. It
+cannot be taken back while such a process serves people too."""
+
+YIELD_PAUSE = 0.1
+"""Seconds for which a process pauses when it gives a bulk task back, so that it does not spin."""
+
+_CACHED_SECONDS = 0.5
+"""How long a dispatch records cached results before it makes room for other tasks."""
 
 log = structlog.get_logger()
 
 
-def make_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> Celery:
-    """Make the Celery application of a worker: the task, and its processes' set-up.
+class Worker:
+    """A Celery application with its tasks and signal handlers.
 
-    Nothing here loads a model: the parent process only forks, and every child loads its own.
-
-    Args:
-        settings: the settings.
-        queues: the queues that it serves, as it will say of itself.
-    """
-    celery = make_celery(settings)
-    version = load_manifest().version_with(settings.second_look)
-    store = Store.open(settings, version)
-    worker = WorkerRecord(
-        name=worker_name(),
-        queues=tuple(queues),
-        processes=settings.worker_processes,
-        model_version=version,
-    )
-    scans = ScanStore.open(settings)
-    tender = Tender.open(settings, celery, store, scans)
-    of_this_process: list[Process] = []
-    leaving = threading.Event()
-
-    @celery.task(name=JUDGE, bind=True)
-    def judge(self: Task[Any, Any], jobs: Sequence[Job]) -> None:
-        of_this_process[0].do_jobs(jobs, owner=str(self.request.id))
-
-    @celery.task(name=TURN)
-    def turn(turn_id: str) -> None:
-        of_this_process[0].do_turn(turn_id)
-
-    @worker_process_init.connect(weak=False)
-    def load(**_: object) -> None:
-        if "bulk" in queues:
-            os.nice(NICENESS)
-        try:
-            of_this_process.append(Process(settings, celery))
-        except Exception:  # Celery would note it and go on, with a process that can do nothing
-            log.exception("worker_cannot_judge")
-            os.kill(os.getppid(), signal.SIGTERM)
-
-    @worker_process_shutdown.connect(weak=False)
-    def finish(**_: object) -> None:
-        if of_this_process:
-            of_this_process[0].close()
-
-    follow_tasks(celery.waiting)
-
-    # The parent's signs of life, for which /readyz looks, and its care for all work that waits.
-    @heartbeat_sent.connect(weak=False)
-    def live(**_: object) -> None:
-        if not leaving.is_set():
-            store.worker_lives(worker)
-            tender.tend()
-
-    @worker_shutting_down.connect(weak=False)
-    def leave(**_: object) -> None:
-        leaving.set()
-        # In a thread, for this is a signal's handler and may have interrupted the same client.
-        threading.Thread(target=store.worker_left, args=(worker,)).start()
-
-    @worker_shutdown.connect(weak=False)
-    def left(**_: object) -> None:
-        store.worker_left(worker)  # once more, should a sign of life have been under way
-
-    @setup_logging.connect(weak=False)
-    def set_up_logs(**_: object) -> None:
-        configure_logs(settings)
-
-    return celery
-
-
-class Process:
-    """What one worker process needs, and the work of its tasks.
+    The parent process loads no model: it only forks, and every child loads its own.
 
     Args:
         settings: the settings.
-        celery: takes what is to be done later.
+        queues: the queues that it serves.
+
+    Attributes:
+        celery: the application.
 
     Raises:
-        models.manifest.WeightsError: the members cannot be loaded.
+        ValueError: no Redis is set.
+    """
+
+    def __init__(self, settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
+        version = load_manifest().version_for(settings.second_look)
+        self._settings = settings
+        self._stores = Stores.open(settings, version)
+        self.celery = make_celery(settings, self._stores.redis)
+        self._record = WorkerRecord(
+            name=worker_name(),
+            queues=tuple(queues),
+            processes=settings.worker_processes,
+            model_version=version,
+        )
+        dispatcher = Dispatcher(self._stores, self.celery)
+        hosts = HostLimiter(self._stores.redis)
+        wait_queues = WaitQueues(hosts, self._stores, self.celery, dispatcher)
+        self._maintenance = Maintenance(wait_queues, dispatcher, self._stores.scans.lifecycle)
+        self._process: WorkerProcess | None = None
+        self._stopping = threading.Event()
+        self.celery.task(name=CHECK_TASK)(self.check)
+        self.celery.task(name=SCAN_TASK)(self.scan)
+        instrument_tasks(self.celery.queue_latency)
+        worker_process_init.connect(self.start_process, weak=False)
+        worker_process_shutdown.connect(self.close_process, weak=False)
+        heartbeat_sent.connect(self.heartbeat, weak=False)
+        worker_shutting_down.connect(self.shutting_down, weak=False)
+        worker_shutdown.connect(self.shutdown, weak=False)
+        setup_logging.connect(self.set_up_logs, weak=False)
+
+    # Tasks, in a child process
+
+    def check(self, jobs: Sequence[Job]) -> None:
+        """Process the jobs of checks."""
+        self._yield_to_interactive(jobs[0]["queue"])
+        self._running().check(jobs, owner=str(current_task.request.id))
+
+    def scan(self, dispatch_id: str) -> None:
+        """Process some items of the scans."""
+        self._yield_to_interactive("bulk")
+        self._running().scan(dispatch_id)
+
+    def _yield_to_interactive(self, queue: Queue) -> None:
+        """Give a bulk task back to its queue while interactive tasks wait.
+
+        A Redis broker always delivers `interactive` first. RabbitMQ delivers from either queue at
+        random when a process becomes free. To prefetch from each queue separately would not do: a
+        worker that is busy would then hold interactive tasks that another one could run.
+
+        Raises:
+            celery.exceptions.Reject: the task is to be requeued.
+        """
+        latency = self.celery.queue_latency
+        if (
+            queue == "bulk"
+            and "interactive" in self._record.queues
+            and latency.is_behind("interactive")
+        ):
+            time.sleep(YIELD_PAUSE)
+            latency.sent(queue, str(current_task.request.id))
+            raise Reject(requeue=True)
+
+    def _running(self) -> WorkerProcess:
+        assert self._process is not None, "Celery starts a process before its tasks"  # noqa: S101
+        return self._process
+
+    # Signal handlers of a child process
+
+    def start_process(self, **_: object) -> None:
+        """Load the models; end the worker if that fails."""
+        if "bulk" in self._record.queues:
+            os.nice(NICENESS)
+        try:
+            self._process = WorkerProcess(self._settings, self.celery)
+        except Exception:  # Celery would log it and keep a process that can do nothing
+            log.exception("worker_not_started")
+            os.kill(os.getppid(), signal.SIGTERM)
+
+    def close_process(self, **_: object) -> None:
+        """Finish what is under way."""
+        if self._process is not None:
+            self._process.close()
+
+    # Signal handlers of the parent process
+
+    def heartbeat(self, **_: object) -> None:
+        """Register as alive, and run the maintenance."""
+        if not self._stopping.is_set():
+            with _redis_may_be_away():
+                self._stores.workers.heartbeat(self._record)
+                self._maintenance.run()
+
+    def shutting_down(self, **_: object) -> None:
+        """Tell the others that this worker takes no more work."""
+        self._stopping.set()
+        # In a thread, because this handler of a signal may have interrupted the same client.
+        threading.Thread(target=self._unregister).start()
+
+    def shutdown(self, **_: object) -> None:
+        """Tell it once more, in case a heartbeat was under way."""
+        self._unregister()
+
+    def _unregister(self) -> None:
+        with _redis_may_be_away():  # the registration expires soon
+            self._stores.workers.remove(self._record)
+
+    def set_up_logs(self, **_: object) -> None:
+        """Configure logs, in place of Celery."""
+        configure_logs(self._settings)
+
+
+@contextmanager
+def _redis_may_be_away() -> Iterator[None]:
+    """Log in one line that Redis could not be reached, and go on."""
+    try:
+        yield
+    except RedisError as error:
+        log.warning("redis_away", reason=str(error))
+
+
+class WorkerProcess:
+    """What one child process needs to run the tasks.
+
+    Args:
+        settings: the settings.
+        celery: takes work that is queued again.
+
+    Raises:
+        models.manifest.WeightsError: the models cannot be loaded.
     """
 
     def __init__(self, settings: Settings, celery: Celery) -> None:
-        ensemble = Ensemble.load(second_look=settings.second_look)
-        ensemble.watch = lambda name, seconds: meter.observe("member_seconds", seconds, member=name)
-        meter.start(connect(str(settings.redis_url)))
-        self._celery = celery
-        self._store = Store.open(settings, ensemble.version)
-        self._scans = ScanStore.open(settings)
-        tender = Tender.open(settings, celery, self._store, self._scans)
-        self._turns = tender.turns
-        self._leases = Leases()
-        self._judge = Judge(
-            store=self._store,
-            hosts=tender.hosts,
-            lanes=tender.lanes,
-            fetcher=Fetcher(settings.fetch_allow_nets),
-            spool=Spool(settings.data_dir / "uploads"),
-            ensemble=ensemble,
-            leases=self._leases,
+        ensemble = Ensemble.load(cascade_mode=settings.second_look)
+        ensemble.on_inference = lambda name, seconds: meter.observe(
+            "member_seconds", seconds, member=name
         )
+        self._celery = celery
+        self._stores = Stores.open(settings, ensemble.version)
+        meter.start(self._stores.redis)
+        self._dispatcher = Dispatcher(self._stores, celery)
+        self._leases = Leases()
+        hosts = HostLimiter(self._stores.redis)
+        uploads = Uploads(settings.data_dir / "uploads")
+        resolver = UrlResolver(
+            self._stores.cache,
+            self._stores.image_locks,
+            HostSlots(hosts, WaitQueues(hosts, self._stores, celery, self._dispatcher)),
+            Fetcher(settings.fetch_allow_nets),
+            uploads,
+            ensemble,
+            self._leases,
+        )
+        self._batches = BatchRunner(resolver, self._stores.cache, uploads, self._leases)
+        self._webhooks = Deliverer(self._stores.scans, hosts, Poster(settings.fetch_allow_nets))
+        self._webhooks.start()
 
-    def do_jobs(self, jobs: Sequence[Job], owner: str) -> None:
-        """Do the jobs of checks.
+    def check(self, jobs: Sequence[Job], owner: str) -> None:
+        """Process the jobs of checks.
 
         Args:
-            jobs: the batch.
-            owner: names this task; the same when the task is delivered again.
+            jobs: the jobs of one task.
+            owner: identifies the task; the same when the task is delivered again.
         """
-        orders = begin_jobs(jobs, owner, self._store, self._celery)
-        meter.observe("batch_size", len(orders), queue=jobs[0]["queue"])
-        self._judge.run(orders)
+        work = begin_jobs(jobs, owner, self._stores, self._celery)
+        meter.observe("batch_size", len(work), queue=jobs[0]["queue"])
+        self._batches.run(work)
 
-    def do_turn(self, turn_id: str) -> None:
-        """Do some items of the scans, if the turn is a registered one."""
-        if not self._turns.runs(turn_id):
+    def scan(self, dispatch_id: str) -> None:
+        """Process some items of the scans, if the dispatch is registered."""
+        if not self._dispatcher.renew(dispatch_id):
             return
-        with self._leases.kept(lambda: self._turns.runs(turn_id)):
-            works = self._scans.take(min(TURN_ITEMS, self._judge.room))
-            orders, recorded = begin_items(works, turn_id, self._store, self._scans)
-            meter.observe("batch_size", len(orders), queue="bulk")
-            self._judge.run(orders)
-        self._turns.end(turn_id, productive=bool(orders or recorded))
+        recorded = 0
+        with self._leases.held(lambda: self._dispatcher.renew(dispatch_id)):
+            deadline = time.monotonic() + _CACHED_SECONDS
+            while True:
+                items = self._stores.scans.items.take(min(ITEMS_PER_DISPATCH, self._batches.room))
+                work, cached = begin_items(items, dispatch_id, self._stores)
+                recorded += cached
+                if work or not cached or time.monotonic() > deadline:
+                    break
+            meter.observe("batch_size", len(work), queue="bulk")
+            self._batches.run(work)
+        self._dispatcher.finish(dispatch_id, productive=bool(work or recorded))
 
     def close(self) -> None:
         """Finish what is under way."""
-        self._judge.close()
+        self._webhooks.close()
+        self._batches.close()
         meter.flush()
 
 
@@ -183,7 +269,7 @@ def worker_name() -> str:
 
 
 def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
-    """Run a worker until SIGTERM or SIGINT, which lets it finish what it runs.
+    """Run a worker until SIGTERM or SIGINT, upon which it finishes what it runs.
 
     Args:
         settings: the settings.
@@ -192,10 +278,10 @@ def run_worker(settings: Settings, queues: Sequence[Queue] = QUEUES) -> None:
     Raises:
         ValueError: no Redis is set.
     """
-    configure_logs(settings)  # Celery has things to say before it asks for this
-    make_worker(settings, queues).worker_main(
+    configure_logs(settings)  # Celery logs events before it asks for this
+    Worker(settings, queues).celery.worker_main(
         [
-            "--quiet",  # no banner among the lines of JSON, and no end where it cannot be written
+            "--quiet",  # no banner among the lines of JSON, and no failure if it cannot be written
             "worker",
             f"--queues={','.join(queues)}",
             f"--concurrency={settings.worker_processes}",

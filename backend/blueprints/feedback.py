@@ -1,4 +1,4 @@
-"""Feedback: what people know better. It is kept for training, and changes no verdict."""
+"""Feedback: corrections by people. They are stored for training and change no verdict."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from datetime import UTC, datetime
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from backend.auth import caller
-from backend.limits import charge
+from backend.middleware.auth import caller
+from backend.middleware.problems import Problem
+from backend.middleware.quotas import charge
 from backend.openapi import calls
-from backend.problems import Problem
 from backend.schemas.feedback import FeedbackBody, FeedbackReply
 from backend.services import services
 from models.feedback import Feedback, feedback_id
 from models.verdict import Verdict
 
-blueprint = calls("feedback", "What people know better; it changes no verdict.")
+blueprint = calls("feedback", "Corrections of verdicts, for training. They change no verdict.")
 
 
 @blueprint.post(
     "/feedback", responses={201: FeedbackReply, 200: FeedbackReply, 404: Problem, 429: Problem}
 )
 def create_feedback(body: FeedbackBody) -> Response:
-    """Say what an image is; 200 instead of 201 if you said something of it before.
+    """Report what an image is. Status 200 instead of 201 replaces your earlier feedback on it.
 
-    It is kept with the verdict that it contests, for the training of the next models. It changes no
-    verdict, and nobody else is told. What you say later of the same image takes its place.
+    Feedback is stored with the contested verdict and used to train the next models. It changes no
+    verdict and nobody else sees it.
     """
-    charge(1, at_once=True)
+    charge(1, interactive=True)
     url, verdict = _contested(body)
-    store = services().feedback
+    store = services().stores.feedback
     owner = caller().id
     earlier = store.get(feedback_id(owner, verdict.image.sha256))
     feedback = Feedback(
@@ -51,15 +51,15 @@ def create_feedback(body: FeedbackBody) -> Response:
 
 
 def _contested(body: FeedbackBody) -> tuple[str | None, Verdict]:
-    """Return the canonical URL, if one was given, and the verdict that is contested.
+    """Return the canonical URL, if a URL was given, and the contested verdict.
 
     Raises:
-        werkzeug.exceptions.NotFound: there is none.
+        werkzeug.exceptions.NotFound: there is no verdict.
     """
     if body.url is not None:
-        found = services().checker.verdict_at(body.url)
+        found = services().checks.verdict_at(body.url)
         if found is not None:
             return found
-    elif body.sha256 is not None and (verdict := services().store.verdict(body.sha256)):
+    elif body.sha256 is not None and (verdict := services().stores.cache.verdict(body.sha256)):
         return None, verdict
-    raise NotFound("Assay knows no verdict on this image; check it first.")
+    raise NotFound("Assay has no verdict for this image. Check it first.")

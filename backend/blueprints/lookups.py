@@ -1,4 +1,4 @@
-"""Lookups: what is known already; nothing is fetched."""
+"""Lookups: cached verdicts only. Nothing is fetched."""
 
 from __future__ import annotations
 
@@ -7,52 +7,55 @@ from datetime import UTC, datetime
 
 from flask import Response, request
 
-from backend.auth import ANYONE, caller
 from backend.blueprints.checks import reply
-from backend.limits import charge, price_of_lookup
+from backend.middleware.auth import ANYONE, caller
+from backend.middleware.problems import Problem
+from backend.middleware.quotas import charge, lookup_cost
 from backend.openapi import calls
-from backend.problems import Problem
 from backend.schemas.checks import CheckReply
 from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixPath, PrefixReply
 from backend.services import services
-from workers.store import Match
+from workers.storage.verdict_cache import PrefixMatch
 
-blueprint = calls("lookups", "What is known already; nothing is fetched.")
+blueprint = calls("lookups", "Cached verdicts only. Nothing is fetched.")
 
-FRESH_FOR = 300
-"""Seconds for which an answer to a prefix may be kept and given to others (RFC 9111)."""
+MAX_AGE = 300
+"""Seconds for which caches may keep a prefix's response (RFC 9111)."""
 
 
 @blueprint.post("/lookups", responses={200: CheckReply, 429: Problem})
 def create_lookup(body: LookupBody) -> Response:
-    """Tell what is known of some URLs or files; one that is not known has the status `unknown`.
+    """Return cached verdicts for URLs or files. An item without one has the status `unknown`.
 
-    The URLs come first, then the hashes, each in the order of the request.
+    URLs come first, then hashes, each in the order of the request.
     """
-    charge(price_of_lookup(len(body.urls) + len(body.sha256)), at_once=True)
-    checker = services().checker
-    return reply(None, checker.lookup(body.urls) + checker.lookup_bytes(body.sha256))
+    charge(lookup_cost(len(body.urls) + len(body.sha256)), interactive=True)
+    service = services().checks
+    return reply(None, service.lookup(body.urls) + service.lookup_bytes(body.sha256))
 
 
 @blueprint.get("/lookups/<prefix>", responses={200: PrefixReply, 304: None, 429: Problem})
 def get_lookup(path: PrefixPath) -> Response:
-    """Tell every known verdict on a URL whose hash begins so, without learning which was meant."""
-    charge(price_of_lookup(1), at_once=True)
-    matches = services().store.with_prefix(path.prefix)
+    """Return all cached verdicts for URLs whose hash starts with the prefix.
+
+    The server does not learn which URL you are interested in.
+    """
+    charge(lookup_cost(1), interactive=True)
+    matches = services().stores.cache.lookup_prefix(path.prefix)
     body = PrefixReply(prefix=path.prefix, verdicts=[_hashed(match) for match in matches])
-    answer = Response(body.model_dump_json(), content_type="application/json")
-    # What is told to a key's owner is not for those without one (RFC 9111, 3.5).
+    response = Response(body.model_dump_json(), content_type="application/json")
+    # A response to a request with a key is not for requests without one (RFC 9111, 3.5).
     if caller() == ANYONE:
-        answer.cache_control.public = True
+        response.cache_control.public = True
     else:
-        answer.cache_control.private = True
-    answer.cache_control.max_age = FRESH_FOR
-    answer.vary.add("Origin")  # by which the CORS headers differ, also where there are none
-    answer.set_etag(hashlib.sha256(answer.get_data()).hexdigest()[:32])
-    return answer.make_conditional(request)  # type: ignore[return-value]  # it is this answer
+        response.cache_control.private = True
+    response.cache_control.max_age = MAX_AGE
+    response.vary.add("Origin")  # the CORS headers depend on it, even if there are none
+    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    return response.make_conditional(request)  # type: ignore[return-value]  # the same response
 
 
-def _hashed(match: Match) -> HashedVerdict:
+def _hashed(match: PrefixMatch) -> HashedVerdict:
     verdict = match.verdict
     return HashedVerdict(
         hash=match.hash,

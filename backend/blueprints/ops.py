@@ -1,27 +1,26 @@
-"""Operations: whether it is alive, and ready."""
+"""Operations: health, readiness and metrics."""
 
 from __future__ import annotations
 
-from flask import Response, redirect, request
+from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
-from werkzeug.wrappers import Response as AnyResponse
 
+from backend.middleware.problems import Problem
 from backend.openapi import operation_id
-from backend.problems import Problem
 from backend.schemas.ops import Health, Readiness
 from backend.services import services
 
 blueprint = APIBlueprint(
     "ops",
     __name__,
-    abp_tags=[Tag(name="ops", description="Whether it is alive, and ready.")],
+    abp_tags=[Tag(name="ops", description="Health, readiness and metrics.")],
     abp_responses={400: Problem, 403: Problem, 421: Problem},
     operation_id_callback=operation_id,
 )
 
 METRICS = {
-    "description": "Figures of the whole service, summed over its processes.",
+    "description": "Metrics of the whole service, summed over all processes and machines.",
     "content": {
         "text/plain": {"schema": {"type": "string"}},
         "application/openmetrics-text": {"schema": {"type": "string"}},
@@ -29,29 +28,23 @@ METRICS = {
 }
 
 
-@blueprint.get("/", doc_ui=False)
-def home() -> AnyResponse:
-    """Show who comes by with a browser what can be done here."""
-    return redirect("/openapi")
-
-
 @blueprint.get("/healthz", responses={200: Health})
 def healthz() -> Response:
-    """Tell that the API process answers."""
+    """Report that the API process answers."""
     return _json(Health(), 200)
 
 
 @blueprint.get("/readyz", responses={200: Readiness, 503: Readiness})
 def readyz() -> Response:
-    """Tell whether images can be judged, and what is missing if not."""
-    found = services().operations.readiness()
-    return _json(found, 200 if found.status == "ready" else 503)
+    """Report whether images can be checked, and what is missing if not."""
+    readiness = services().readiness.run()
+    return _json(readiness, 200 if readiness.status == "ready" else 503)
 
 
 @blueprint.get("/metrics", responses={200: METRICS, 401: Problem, 503: Problem})
 def metrics() -> Response:
-    """Tell Prometheus what the whole service does, in its own format or as OpenMetrics."""
-    body, content_type = services().operations.metrics(request.headers.get("Accept", ""))
+    """Return metrics in the Prometheus or the OpenMetrics format."""
+    body, content_type = services().exporter.metrics(request.headers.get("Accept", ""))
     return Response(body, content_type=content_type)
 
 

@@ -1,4 +1,4 @@
-"""Scans: many images under one id, judged after everyone who waits."""
+"""Scans: many images under one id, processed after interactive checks."""
 
 from __future__ import annotations
 
@@ -12,72 +12,108 @@ from flask import Response, request
 from redis import RedisError
 from werkzeug.exceptions import NotAcceptable, NotFound, ServiceUnavailable
 
-from backend import scanning
-from backend.auth import caller
+from backend import scan_service
 from backend.events import EVENTS, event_stream, last_event_id
 from backend.formats import CSV_TYPE, JSON_LINES_TYPE, Csv, Format, JsonLines
-from backend.intake import LARGEST_BODY, Body, read_items, receive
-from backend.limits import charge
+from backend.middleware.auth import caller
+from backend.middleware.problems import RETRY_AFTER, InvalidRequestError, Problem, problem
+from backend.middleware.quotas import charge
 from backend.openapi import calls
-from backend.problems import RETRY_AFTER, InvalidRequestError, Problem, problem
+from backend.scan_parser import MAX_BODY, Body, parse_scan, receive
 from backend.schemas.scans import (
     REQUEST_BODY,
     RESULTS,
     CreateHeader,
     CreateQuery,
+    ListQuery,
     ResultsQuery,
+    ScanList,
     ScanPath,
     ScanReply,
 )
 from backend.services import services
-from workers.scans import Request, ScanItem, ScanLostError, ScanSummary
+from workers.fetching import FetchError
+from workers.storage.scans.creating import ScanLostError
+from workers.storage.scans.records import Request, ScanItem, ScanSummary, Webhook
+from workers.webhooks.message import new_secret
 
 log = structlog.get_logger()
 
-blueprint = calls("scans", "Many images under one id, judged after everyone who waits.")
+blueprint = calls("scans", "Many images under one id, processed after interactive checks.")
 
-ASK_AGAIN_AFTER = 2
-"""Seconds after which it is worth asking again how far a scan is."""
+POLL_AFTER = 2
+"""Seconds after which a client should ask again for a running scan."""
 _JSON_LINES_TYPES = (JSON_LINES_TYPE, "application/x-ndjson", "application/json")
 
 
 @blueprint.before_request
 def allow_a_long_list() -> None:
-    """Let these calls' bodies be larger than the others'."""
-    request.max_content_length = LARGEST_BODY
+    """Raise the limit of the body's size for these calls."""
+    request.max_content_length = MAX_BODY
 
 
 @blueprint.post(
     "/scans",
-    responses={202: ScanReply, 409: Problem, 413: Problem, 415: Problem, 429: Problem},
+    responses={
+        202: ScanReply,
+        400: Problem,
+        409: Problem,
+        413: Problem,
+        415: Problem,
+        429: Problem,
+    },
     openapi_extensions={"requestBody": REQUEST_BODY},
 )
 def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
-    """Begin a scan of up to 50,000 URLs, given as JSON, JSON Lines, CSV or text."""
+    """Create a scan of up to 50,000 URLs, given as JSON, JSON Lines, CSV or text."""
     scan_id = uuid.uuid4().hex
     with receive(request) as body:
         key = header.idempotency_key
-        if key and (earlier := _earlier(key, body, scan_id)):
-            return _again(earlier, body)
+        if key and (earlier := _claim_key(key, body, scan_id)):
+            return _repeat(earlier, body)
         try:
-            items, force = read_items(body, query.column, force=query.force)
-            summary = services().scans.create(scan_id, owner=caller().id, force=force, items=items)
+            parsed = parse_scan(body, query.column, force=query.force, webhook=query.webhook)
+            webhook = _webhook(parsed.webhook, "body" if query.webhook is None else "query")
+            summary = services().stores.scans.creator.create(
+                scan_id,
+                owner=caller().id,
+                force=parsed.force,
+                items=_charged(parsed.items),
+                webhook=webhook,
+            )
         except BaseException as error:
-            with suppress(RedisError):  # then a sweep does it
-                services().scans.delete(scan_id)
+            with suppress(RedisError):  # else maintenance deletes it
+                services().stores.scans.lifecycle.delete(scan_id)
             if isinstance(error, ScanLostError):
                 raise ServiceUnavailable(
-                    "Assay is too slow just now.", retry_after=RETRY_AFTER
+                    "Assay is too slow at the moment.", retry_after=RETRY_AFTER
                 ) from error
             raise
     log.info("scan_created", scan_id=scan_id, items=summary.total)
-    with suppress(RedisError):  # the scan is made; workers see to it by themselves, only later
-        services().turns.top_up()
-    return _begun(summary)
+    with suppress(RedisError):  # the scan exists; workers find it themselves, only later
+        services().dispatcher.top_up()
+    return _created(summary)
 
 
-def _paid(items: Iterator[ScanItem]) -> Iterator[ScanItem]:
-    """Hand the items on, and charge the caller when all are there: before the scan begins."""
+def _webhook(url: str | None, part: str) -> Webhook | None:
+    """Validate a webhook's URL, without resolving its host, and make its secret.
+
+    Raises:
+        InvalidRequestError: the URL is not allowed.
+    """
+    if url is None:
+        return None
+    try:
+        return Webhook(services().webhook_url(url), new_secret())
+    except FetchError as error:
+        raise InvalidRequestError(f"{part}.webhook", error.detail) from error
+
+
+def _charged(items: Iterator[ScanItem]) -> Iterator[ScanItem]:
+    """Yield the items, and then charge the caller, before the scan starts.
+
+    An invalid list is refused before it costs anything.
+    """
     count = 0
     for item in items:
         yield item
@@ -85,38 +121,52 @@ def _paid(items: Iterator[ScanItem]) -> Iterator[ScanItem]:
     charge(count)
 
 
-def _earlier(key: str, body: Body, scan_id: str) -> Request | None:
-    """Return what the caller's idempotency key stands for, if it is not new."""
-    # A structured field's string (RFC 9651) is quoted; most clients send it bare.
+def _claim_key(key: str, body: Body, scan_id: str) -> Request | None:
+    """Claim an idempotency key; return the earlier request with the same key, if there is one."""
+    # A string of a structured field (RFC 9651) is quoted. Most clients send it without quotes.
     bare = key[1:-1] if len(key) > 2 and key[0] == key[-1] == '"' else key
-    return services().scans.claim_key(caller().id, bare, body.fingerprint, scan_id)
+    return services().stores.scans.creator.claim_key(caller().id, bare, body.fingerprint, scan_id)
 
 
-def _again(earlier: Request, body: Body) -> Response:
-    """Answer a request whose idempotency key came before."""
+def _repeat(earlier: Request, body: Body) -> Response:
+    """Make the response to a request whose idempotency key was used before."""
     if earlier.fingerprint != body.fingerprint:
-        raise InvalidRequestError(
-            "header.Idempotency-Key", "The key came before, with another request."
-        )
-    summary = services().scans.summary(earlier.scan_id)
+        raise InvalidRequestError("header.Idempotency-Key", "The key was used for another request.")
+    summary = services().stores.scans.reader.summary(earlier.scan_id)
     if summary is not None:
-        return _begun(summary)
-    answer = problem(409, "The same request is just being dealt with.")
-    answer.headers["Retry-After"] = str(RETRY_AFTER)
-    return answer
+        return _created(summary)
+    response = problem(409, "The same request is being processed.")
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+@blueprint.get("/scans", responses={200: ScanList})
+def list_scans(query: ListQuery) -> Response:
+    """List your scans, the newest first."""
+    owner = caller().id
+    found, following = services().stores.scans.reader.summaries(
+        owner, before=query.before, count=query.limit
+    )
+    now = time.time()
+    body = ScanList(
+        # The store returns only the caller's own scans; this makes sure.
+        scans=[ScanReply.of(each, now) for each in found if each.owner == owner],
+        next=f"/v1/scans?limit={query.limit}&before={following}" if following else None,
+    )
+    return Response(body.model_dump_json(), content_type="application/json")
 
 
 @blueprint.get("/scans/<id>", responses={200: ScanReply, 404: Problem})
 def get_scan(path: ScanPath) -> Response:
-    """Tell how far a scan is."""
+    """Return a scan's progress."""
     return _reply(_scan(path.id), 200)
 
 
 @blueprint.delete("/scans/<id>", responses={200: ScanReply, 404: Problem})
 def cancel_scan(path: ScanPath) -> Response:
-    """Cancel what of a scan has not begun; what is under way is finished."""
+    """Cancel the items of a scan that are not started. Started items are finished."""
     _scan(path.id)
-    summary = services().scans.cancel(path.id)
+    summary = services().stores.scans.lifecycle.cancel(path.id)
     if summary is None:
         raise _not_found()
     return _reply(summary, 200)
@@ -124,31 +174,34 @@ def cancel_scan(path: ScanPath) -> Response:
 
 @blueprint.get("/scans/<id>/results", responses={200: RESULTS, 404: Problem, 406: Problem})
 def get_results(path: ScanPath, query: ResultsQuery) -> Response:
-    """Download a scan's results, one a line; those that are there while it runs, too."""
+    """Download a scan's results, one per line, also while it runs."""
     _scan(path.id)
-    media_type, suffix, form = _form(query)
-    answer = Response(
-        scanning.results(services().scans, path.id, query, form), content_type=media_type
-    )
-    answer.headers["Content-Disposition"] = f'attachment; filename="scan-{path.id}.{suffix}"'
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["Vary"] = "Accept"
-    answer.headers["X-Accel-Buffering"] = "no"
-    return answer
+    media_type, suffix, output = _format(query)
+    lines = scan_service.results(services().stores.scans, path.id, query, output)
+    response = Response(lines, content_type=media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="scan-{path.id}.{suffix}"'
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
 
 
 @blueprint.get("/scans/<id>/events", responses={200: EVENTS, 204: None, 404: Problem})
 def get_scan_events(path: ScanPath) -> Response:
-    """Follow a scan: `result` for each item that ends, `progress` with the counts, then `done`."""
+    """Follow a scan: `result` events for finished items, `progress` with counts, then `done`."""
     _scan(path.id)
     seen = last_event_id()
     start = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0
-    return event_stream(scanning.scan_events(services().scans, path.id, start))
+    return event_stream(scan_service.scan_events(services().stores.scans, path.id, start))
 
 
 def _scan(scan_id: str) -> ScanSummary:
-    """Return the caller's own scan."""
-    summary = services().scans.summary(scan_id)
+    """Return the caller's scan.
+
+    Raises:
+        NotFound: there is none with this id, or it belongs to another caller.
+    """
+    summary = services().stores.scans.reader.summary(scan_id)
     if summary is None or summary.owner != caller().id:
         raise _not_found()
     return summary
@@ -158,28 +211,32 @@ def _not_found() -> NotFound:
     return NotFound("There is no such scan, or its results have expired.")
 
 
-def _begun(summary: ScanSummary) -> Response:
-    answer = _reply(summary, 202)
-    answer.headers["Location"] = f"/v1/scans/{summary.id}"
-    return answer
+def _created(summary: ScanSummary) -> Response:
+    """Make the response for a new scan, the only one with the secret of its webhook."""
+    found = services().stores.scans.webhooks.read(summary.id) if summary.webhook else None
+    response = _reply(summary, 202, secret=found[0].secret if found else None)
+    response.headers["Location"] = f"/v1/scans/{summary.id}"
+    return response
 
 
-def _reply(summary: ScanSummary, status: int) -> Response:
+def _reply(summary: ScanSummary, status: int, *, secret: str | None = None) -> Response:
     body = ScanReply.of(summary, time.time())
-    answer = Response(body.model_dump_json(), status, content_type="application/json")
+    if body.webhook is not None:
+        body.webhook.secret = secret
+    response = Response(body.model_dump_json(), status, content_type="application/json")
     if summary.pending:
-        answer.headers["Retry-After"] = str(ASK_AGAIN_AFTER)
-    return answer
+        response.headers["Retry-After"] = str(POLL_AFTER)
+    return response
 
 
-def _form(query: ResultsQuery) -> tuple[str, str, Format]:
-    """Return the results' media type, the suffix of their file's name, and how they are written."""
+def _format(query: ResultsQuery) -> tuple[str, str, Format]:
+    """Return the media type, the file name's suffix, and the output format of the results."""
     wanted = query.format
     if wanted is None and request.accept_mimetypes:
         best = request.accept_mimetypes.best_match([*_JSON_LINES_TYPES, "text/csv"])
         if best is None:
-            raise NotAcceptable(f"There is {JSON_LINES_TYPE} and text/csv.")
+            raise NotAcceptable(f"Available: {JSON_LINES_TYPE} and text/csv.")
         wanted = "csv" if best == "text/csv" else "jsonl"
     if wanted == "csv":
-        return CSV_TYPE, "csv", Csv(more=("index", "custom_id"))
+        return CSV_TYPE, "csv", Csv()
     return JSON_LINES_TYPE, "jsonl", JsonLines()

@@ -1,1 +1,1 @@
-"""The requests' and replies' types: one module a blueprint, of the same name."""
+"""Types of requests and replies: a module per blueprint, with the same name."""

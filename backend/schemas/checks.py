@@ -1,4 +1,4 @@
-"""Requests and replies of checks; the reply serves lookups and uploads too."""
+"""Requests and replies of checks. Lookups and uploads have the same reply."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from backend.schemas.texts import MAX_URL, Id
 from models.verdict import CheckItem
-from workers.queue import Queue
 
 MOST_URLS = 100
 LONGEST_WAIT = 20.0
-"""Seconds; below common proxies' and browsers' time limits."""
-
+"""Seconds; below the time limits of common proxies and browsers."""
 
 VERDICT: dict[str, Any] = {
     "label": "ai",
@@ -52,39 +51,36 @@ class CheckBody(BaseModel):
 
     urls: list[str] = Field(min_length=1, max_length=MOST_URLS)
     wait: float = Field(
-        default=0, ge=0, le=LONGEST_WAIT, description="Seconds to wait for what is not yet known."
+        default=0, ge=0, le=LONGEST_WAIT, description="Seconds to wait for pending items."
     )
     page: str | None = Field(
         default=None,
-        max_length=8192,
-        description="The page that shows the images. Its origin alone is told to their servers.",
+        max_length=MAX_URL,
+        description="The page that shows the images. Servers of images get only its origin.",
     )
-    force: bool = Field(default=False, description="Fetch again what is known already.")
-    queue: Queue = Field(
-        default="interactive", description="`bulk` lets everyone who waits go first."
-    )
+    force: bool = Field(default=False, description="Ignore cached verdicts and fetch again.")
 
 
 class CheckPath(BaseModel):
     """The path of one check."""
 
-    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    id: Id
 
 
 class CheckQuery(BaseModel):
-    """How to ask for a check again."""
+    """How to read a check."""
 
     wait: float = Field(default=0, ge=0, le=LONGEST_WAIT)
 
 
 class CheckEvent(CheckItem):
-    """One URL of a check that is done or has failed; the data of an `item` event."""
+    """An item of a check that is done or has failed; the data of an `item` event."""
 
-    index: int = Field(description="Its place in the request, from 0.")
+    index: int = Field(description="Position in the request, from 0.")
 
 
 class CheckReply(BaseModel):
-    """One item for each URL, in the order of the request."""
+    """One item per URL, in the order of the request."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -92,6 +88,6 @@ class CheckReply(BaseModel):
         }
     )
 
-    id: str | None = Field(default=None, description="Asks for the same again; a lookup has none.")
+    id: str | None = Field(default=None, description="The check's id; a lookup has none.")
     status: Literal["done", "pending"]
     items: list[CheckItem]

@@ -16,7 +16,7 @@ LONGEST_SOURCE, LONGEST_COMMENT = 500, 1000
 
 
 class FeedbackBody(BaseModel):
-    """What somebody knows of an image that Assay judged: by its URL, or by its bytes' SHA-256."""
+    """What somebody knows about a checked image, given by URL or by SHA-256 of its bytes."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -45,26 +45,26 @@ class FeedbackBody(BaseModel):
     says: Says = Field(description="What the image is.")
     how: How | None = Field(
         default=None,
-        description="How you know: `made_it`: it is your own work; `maker_says`: whoever made or "
-        "published it says so; `found_original`: you found the original, or where it comes from; "
-        "`looks`: by its looks alone.",
+        description="How you know: `made_it`: it is your own work; `maker_says`: its maker or "
+        "publisher says so; `found_original`: you found the original or its source; "
+        "`looks`: from how it looks.",
     )
     source: str | None = Field(
         default=None,
         max_length=LONGEST_SOURCE,
-        description="Where that can be seen, such as a URL.",
+        description="Where this can be verified, such as a URL.",
     )
     comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
 
     @model_validator(mode="after")
     def _one_image(self) -> Self:
         if (self.url is None) == (self.sha256 is None):
-            raise ValueError("one of url and sha256 is needed")
+            raise ValueError("either url or sha256 is needed")
         return self
 
 
 class FeedbackReply(BaseModel):
-    """What is kept: it helps to train the next models, and changes no verdict."""
+    """The stored feedback. It helps to train the next models and changes no verdict."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -81,16 +81,16 @@ class FeedbackReply(BaseModel):
         }
     )
 
-    id: str = Field(description="The same for whatever the same caller says of the same image.")
+    id: str = Field(description="One per caller and image.")
     url: str | None = Field(default=None, description="Canonical.")
     says: Says
     how: How | None = None
     source: str | None = None
     comment: str | None = None
-    verdict: Verdict = Field(description="What is contested.")
+    verdict: Verdict = Field(description="The contested verdict.")
     received_at: datetime
 
     @classmethod
     def of(cls, feedback: Feedback) -> Self:
-        """Tell all but who said it."""
+        """Make a reply, without the feedback's owner."""
         return cls(id=feedback.id, **feedback.model_dump(exclude={"owner"}))

@@ -1,27 +1,49 @@
-"""Requests of uploads; the reply is that of checks."""
+"""Requests of uploads. The reply is that of checks."""
 
 from __future__ import annotations
 
-from flask_openapi3 import FileStorage
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.schemas.checks import LONGEST_WAIT
-from workers.queue import Queue
+from workers.scheduling.queues import Queue
+
+IMAGE = "image"
+"""The form field with the file."""
 
 
-class ImageForm(BaseModel):
-    """An image file to be judged; of multipart/form-data."""
+class ImageQuery(BaseModel):
+    """Options of an upload, in the query or as fields of the form."""
 
     model_config = ConfigDict(extra="forbid")
 
-    image: FileStorage = Field(description="The file; 20 MiB at most.")
-    wait: float = Field(default=0, ge=0, le=LONGEST_WAIT)
-    queue: Queue = "interactive"
+    wait: float = Field(
+        default=0, ge=0, le=LONGEST_WAIT, description="Seconds to wait for the verdict."
+    )
+    queue: Queue = Field(
+        default="interactive", description="`bulk` has a lower priority than `interactive`."
+    )
 
-    @field_validator("image")
-    @classmethod
-    def _is_a_file(cls, image: object) -> object:
-        """Refuse a field of text; flask-openapi3 takes anything for a file."""
-        if isinstance(image, str):
-            raise ValueError("A file is needed, and this is a text.")
-        return image
+
+_FILE = {"type": "string", "format": "binary"}
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "The file, at most 20 MiB, as the body itself or in a form.",
+    "content": {
+        "image/*": {"schema": _FILE},
+        "application/octet-stream": {"schema": _FILE},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    IMAGE: _FILE,
+                    **ImageQuery.model_json_schema()["properties"],
+                },
+                "required": [IMAGE],
+                "additionalProperties": False,
+            }
+        },
+    },
+}
+"""The request body of `POST /v1/images` for OpenAPI. `backend.blueprints.images` reads it."""

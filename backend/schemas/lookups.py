@@ -1,4 +1,4 @@
-"""Requests and replies of lookups; the reply to a list is that of checks."""
+"""Requests and replies of lookups. The reply to a list is that of checks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from backend.schemas.texts import text_like
 from models.verdict import Label
-from workers.fetch.urls import SHORTEST_PREFIX
+from workers.fetching.urls import SHORTEST_PREFIX
 
 MOST_LOOKUPS = 500
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, *text_like("[0-9a-f]{64}", "must be 64 lower-case hex digits")]
 """A SHA-256 in lower-case hex."""
 
 
 class LookupBody(BaseModel):
-    """A question what is known of some URLs, or of some files by their bytes: 1 to 500 in all."""
+    """A lookup of URLs, or of files by hash: 1 to 500 in all."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -38,29 +39,34 @@ class LookupBody(BaseModel):
     sha256: list[Sha256] = Field(
         default=[],
         max_length=MOST_LOOKUPS,
-        description="SHA-256 of image files; each item's `url` is `sha256:` and the hash.",
+        description="SHA-256 of image files. Each item's `url` is `sha256:` and the hash.",
     )
 
     @model_validator(mode="after")
     def _some_and_not_too_many(self) -> Self:
         if not 1 <= len(self.urls) + len(self.sha256) <= MOST_LOOKUPS:
-            raise ValueError(f"1 to {MOST_LOOKUPS} URLs and hashes in all are looked up")
+            raise ValueError(f"urls and sha256 must have 1 to {MOST_LOOKUPS} entries in all")
         return self
 
 
 class PrefixPath(BaseModel):
-    """The beginning of a URL's hash."""
+    """The prefix of a URL's hash."""
 
-    # Upper case is refused, so that caches on the way keep each answer once.
-    prefix: str = Field(
-        pattern=rf"^[0-9a-f]{{{SHORTEST_PREFIX},64}}$",
+    # Upper case is refused, so that HTTP caches store each response once.
+    prefix: Annotated[
+        str,
+        *text_like(
+            f"[0-9a-f]{{{SHORTEST_PREFIX},64}}",
+            f"must be {SHORTEST_PREFIX} to 64 lower-case hex digits",
+        ),
+    ] = Field(
         description="The first 5 to 64 lower-case hex digits of the SHA-256 of a canonical URL.",
         json_schema_extra={"example": "3f2a9"},
     )
 
 
 class HashedVerdict(BaseModel):
-    """A verdict on the image at a URL of which the hash is told alone."""
+    """A verdict for a URL that is given by its hash only."""
 
     hash: str = Field(description="SHA-256 of the canonical URL, in lower-case hex.")
     label: Label
@@ -68,12 +74,12 @@ class HashedVerdict(BaseModel):
         ge=0, le=1, description="Calibrated probability that the image is AI-made."
     )
     model_version: str
-    checked_at: datetime = Field(description="When the image was judged (UTC).")
-    expires_at: datetime = Field(description="When the verdict is forgotten (UTC).")
+    checked_at: datetime = Field(description="When the image was classified (UTC).")
+    expires_at: datetime = Field(description="When the verdict expires (UTC).")
 
 
 class PrefixReply(BaseModel):
-    """Every verdict that is known of a URL whose hash begins so."""
+    """All cached verdicts for URLs whose hash starts with the prefix."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -97,4 +103,4 @@ class PrefixReply(BaseModel):
     )
 
     prefix: str
-    verdicts: list[HashedVerdict] = Field(description="In the order of their hashes.")
+    verdicts: list[HashedVerdict] = Field(description="Ordered by hash.")

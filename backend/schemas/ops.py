@@ -1,4 +1,4 @@
-"""Replies of the calls that operate the service."""
+"""Replies of the operations calls."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether images can be judged, and what is missing if not."""
+    """Whether images can be checked, and what is missing if not."""
 
     status: Literal["ready", "not_ready", "draining"] = Field(
-        description="`draining`: this server is ending, and takes nothing new."
+        description="`draining`: this server is stopping and should get no new requests."
     )
-    model_version: str = Field(description="The version of the ensemble that judges.")
-    workers: int = Field(description="Workers that showed life just now.")
+    model_version: str = Field(description="The model version in use.")
+    workers: int = Field(description="Live workers.")
     missing: list[Missing] = Field(
-        description="Empty when ready. `worker`: none serves people with this model version."
+        description="Empty when ready. `worker`: no worker with this model version serves checks."
     )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from backend.schemas.texts import Id, text_like
 from models.verdict import CheckItem, Label
 
-if TYPE_CHECKING:  # a client needs the forms below, and no Redis
-    from workers.scans import ScanResult, ScanSummary
+if TYPE_CHECKING:  # the client uses these schemas without Redis
+    from workers.storage.scans.records import ScanResult, ScanSummary
 
 MOST_URLS = 50_000
 LONGEST_CUSTOM_ID = 256
+WEBHOOK = "An https URL that gets a signed POST when the scan has ended."
+MOST_LISTED = 100
+"""Scans in one reply."""
 
 
 class ItemBody(BaseModel):
@@ -23,12 +27,12 @@ class ItemBody(BaseModel):
 
     url: str
     custom_id: str | None = Field(
-        default=None, max_length=LONGEST_CUSTOM_ID, description="Your own name for it."
+        default=None, max_length=LONGEST_CUSTOM_ID, description="Your own id for it."
     )
 
 
 class ScanBody(BaseModel):
-    """A scan in JSON: `urls`, or `items` where the images have names of your own."""
+    """A scan in JSON: `urls`, or `items` with ids of your own."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -43,54 +47,70 @@ class ScanBody(BaseModel):
 
     urls: list[str] = Field(default=[], min_length=1, max_length=MOST_URLS)
     items: list[ItemBody] = Field(default=[], min_length=1, max_length=MOST_URLS)
-    force: bool = Field(default=False, description="Fetch again what is known already.")
+    force: bool = Field(default=False, description="Ignore cached verdicts and fetch again.")
+    webhook: str | None = Field(default=None, description=WEBHOOK)
 
 
 class CreateQuery(BaseModel):
-    """How a list is to be read and judged."""
+    """Options of a new scan."""
 
     column: str | None = Field(
         default=None,
         min_length=1,
         max_length=256,
-        description="The CSV column or JSON Lines key that holds the URLs; `url` if none.",
+        description="The column or JSON Lines key with the URLs. "
+        "Default: `url` or another usual name.",
     )
-    force: bool = Field(default=False, description="Fetch again what is known already.")
+    force: bool = Field(default=False, description="Ignore cached verdicts and fetch again.")
+    webhook: str | None = Field(default=None, description=WEBHOOK)
 
 
 class CreateHeader(BaseModel):
-    """What makes a request safe to be sent again (draft-ietf-httpapi-idempotency-key-header)."""
+    """Makes a request safe to repeat (draft-ietf-httpapi-idempotency-key-header)."""
 
-    idempotency_key: str | None = Field(
+    idempotency_key: (
+        Annotated[
+            str, *text_like(r"[\x21-\x7e]{1,255}", "must be 1 to 255 visible ASCII characters")
+        ]
+        | None
+    ) = Field(
         default=None,
         alias="Idempotency-Key",
-        pattern=r"^[\x21-\x7e]{1,255}$",
-        description="Any text of your own; the same request with the same key is the same scan.",
+        description="Any text. Repeating a request with the same key returns the same scan.",
     )
 
 
 class ScanPath(BaseModel):
     """The path of one scan."""
 
-    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    id: Id
+
+
+class ListQuery(BaseModel):
+    """A page of the caller's scans."""
+
+    limit: int = Field(default=20, ge=1, le=MOST_LISTED, description="Maximum number of scans.")
+    before: (
+        Annotated[str, *text_like("[0-9a-f]{48}", "must be from `next` of another page")] | None
+    ) = Field(default=None, description="Start of the page, from `next` of the previous page.")
 
 
 class ResultsQuery(BaseModel):
     """Which results, in what form and order."""
 
     format: Literal["jsonl", "csv"] | None = Field(
-        default=None, description="Unset: as `Accept` says, and else JSON Lines."
+        default=None, description="Default: from `Accept`, or JSON Lines."
     )
     order: Literal["input", "finished"] = Field(
-        default="input", description="`finished` leaves out what is pending."
+        default="input", description="`finished` omits pending items."
     )
-    label: list[Label] | None = Field(default=None, description="Only verdicts of these labels.")
+    label: list[Label] | None = Field(default=None, description="Only verdicts with these labels.")
     status: list[Literal["done", "pending", "failed"]] | None = Field(
-        default=None, description="Only items of these states."
+        default=None, description="Only items with these states."
     )
     follow: bool = Field(
         default=False,
-        description="Stay until the scan has ended; in the order of finishing. "
+        description="Stream results until the scan has ended. Needs `order=finished`. "
         "Empty lines keep the connection open.",
     )
 
@@ -101,7 +121,7 @@ class ResultsQuery(BaseModel):
         return self
 
     def wants(self, item: CheckItem) -> bool:
-        """Tell whether the item is among those asked for."""
+        """Return whether the item matches `status` and `label`."""
         label = item.verdict.label if item.verdict else None
         return (self.status is None or item.status in self.status) and (
             self.label is None or label in self.label
@@ -109,7 +129,7 @@ class ResultsQuery(BaseModel):
 
 
 class ScanCounts(BaseModel):
-    """Items by their state."""
+    """Number of items per state."""
 
     total: int
     pending: int
@@ -119,59 +139,80 @@ class ScanCounts(BaseModel):
 
 
 class ScanLinks(BaseModel):
-    """Where to ask for more."""
+    """Paths of the scan's calls."""
 
     self: str
     results: str
     events: str
 
 
-class ScanReply(BaseModel):
-    """How far a scan is."""
+class WebhookReply(BaseModel):
+    """State of a webhook's delivery."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "64b7" + 28 * "0",
-                    "status": "running",
-                    "counts": {"total": 9, "pending": 3, "done": 5, "failed": 1, "cancelled": 0},
-                    "labels": {"ai": 2, "uncertain": 1, "real": 2},
-                    "rate": 8.5,
-                    "eta": 0.4,
-                    "created_at": "2026-01-02T03:04:05Z",
-                    "links": {
-                        "self": f"/v1/scans/64b7{28 * '0'}",
-                        "results": f"/v1/scans/64b7{28 * '0'}/results",
-                        "events": f"/v1/scans/64b7{28 * '0'}/events",
-                    },
-                }
-            ]
-        }
+    status: Literal["pending", "delivered", "failed"]
+    attempts: int
+    last_status: int | None = Field(
+        description="HTTP status of the last attempt's response, if there was one."
     )
+    last_error: str | None = Field(
+        description="Error code of the last attempt, if there was no response."
+    )
+    secret: str | None = Field(
+        default=None,
+        exclude_if=lambda secret: secret is None,
+        description="Verifies signatures. Only the reply that creates the scan has it.",
+    )
+
+
+SCAN: dict[str, Any] = {
+    "id": "64b7" + 28 * "0",
+    "status": "running",
+    "counts": {"total": 9, "pending": 3, "done": 5, "failed": 1, "cancelled": 0},
+    "labels": {"ai": 2, "uncertain": 1, "real": 2},
+    "rate": 8.5,
+    "eta": 0.4,
+    "created_at": "2026-01-02T03:04:05Z",
+    "links": {
+        "self": f"/v1/scans/64b7{28 * '0'}",
+        "results": f"/v1/scans/64b7{28 * '0'}/results",
+        "events": f"/v1/scans/64b7{28 * '0'}/events",
+    },
+}
+"""An example for the replies."""
+
+
+class ScanReply(BaseModel):
+    """A scan's progress."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SCAN]})
 
     id: str
     status: Literal["running", "done", "cancelled"]
     counts: ScanCounts
-    labels: dict[str, int] = Field(description="Verdicts by their label.")
+    labels: dict[str, int] = Field(description="Number of verdicts per label.")
     rate: float | None = Field(
-        description="Items a second, since the scan was made; null until one has ended."
+        description="Finished items per second since the scan was created; null before the first."
     )
-    eta: float | None = Field(description="Seconds until all have ended, at this rate.")
+    eta: float | None = Field(description="Seconds until all items have finished, at this rate.")
     created_at: datetime
     finished_at: datetime | None = None
     expires_at: datetime | None = Field(
-        default=None, description="When it is forgotten; known when it has ended."
+        default=None, description="When the results are deleted; known when the scan has ended."
     )
     links: ScanLinks
+    webhook: WebhookReply | None = Field(
+        default=None,
+        exclude_if=lambda webhook: webhook is None,
+        description="Missing if the scan has no webhook.",
+    )
 
     @classmethod
     def of(cls, summary: ScanSummary, now: float) -> Self:
-        """Tell of a scan.
+        """Make a reply.
 
         Args:
             summary: the scan.
-            now: Unix s.
+            now: the current time (Unix s).
         """
         ended = summary.done + summary.failed
         seconds = (summary.finished_at or now) - summary.created_at
@@ -194,18 +235,30 @@ class ScanReply(BaseModel):
             finished_at=summary.finished_at and _time(summary.finished_at),
             expires_at=summary.expires_at and _time(summary.expires_at),
             links=ScanLinks(self=path, results=f"{path}/results", events=f"{path}/events"),
+            webhook=summary.webhook and WebhookReply(**summary.webhook.model_dump()),
         )
 
 
-class ScanLine(CheckItem):
-    """One item of a scan; a line of its results."""
+class ScanList(BaseModel):
+    """The caller's scans, the newest first."""
 
-    index: int = Field(description="Its place in the list, from 0.")
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"scans": [SCAN], "next": None}]},
+    )
+
+    scans: list[ScanReply]
+    next: str | None = Field(description="Path of the next page; null on the last one.")
+
+
+class ScanLine(CheckItem):
+    """An item of a scan; a line of its results."""
+
+    index: int = Field(description="Position in the list, from 0.")
     custom_id: str | None = None
 
     @classmethod
     def of(cls, result: ScanResult) -> Self:
-        """Make the line of a result."""
+        """Make a line."""
         item = result.item
         return cls(
             url=item.url,
@@ -240,10 +293,10 @@ REQUEST_BODY: dict[str, Any] = {
         "text/plain": {"schema": _LIST, "example": "https://example.com/photo.jpg\n"},
     },
 }
-"""The forms of `POST /v1/scans`; `backend.intake` reads them."""
+"""The request body of `POST /v1/scans` for OpenAPI. `backend.scan_parser` parses it."""
 
 RESULTS: dict[str, Any] = {
-    "description": "One line an item.",
+    "description": "One line per item.",
     "content": {
         "application/jsonl": {
             "schema": _LIST,

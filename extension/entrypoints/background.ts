@@ -5,9 +5,9 @@ import type { CheckRequest, PageRequest } from "../lib/messages";
 import { loadSettings } from "../lib/settings";
 import { type Outcome, unavailable } from "../lib/verdict";
 import { Checker } from "../lib/worker/checker";
-import { forgetAll } from "../lib/worker/memory";
+import { clearCache } from "../lib/worker/cache";
 import { createMenu, onMenuClicked } from "../lib/worker/menu";
-import { ReadingError, readImage } from "../lib/worker/reading";
+import { FetchError, fetchImage } from "../lib/worker/fetch";
 
 export default defineBackground(() => {
   const checker = new Checker(async () => {
@@ -19,7 +19,7 @@ export default defineBackground(() => {
   browser.contextMenus.onClicked.addListener(onMenuClicked);
   browser.action.onClicked.addListener(() => void browser.runtime.openOptionsPage());
   browser.storage.local.onChanged.addListener((changes) => {
-    if ("server" in changes) void forgetAll();
+    if ("server" in changes) void clearCache();
   });
   browser.runtime.onMessage.addListener((request: PageRequest, sender, reply) => {
     if (request.kind === "open-options") {
@@ -27,7 +27,7 @@ export default defineBackground(() => {
       return false;
     }
     void answer(checker, request, sender).then(reply);
-    return true; // The reply comes later.
+    return true; // The reply is asynchronous.
   });
 });
 
@@ -44,16 +44,16 @@ async function answer(
     }
     case "check-bytes":
       return checker.checkBytes(await (await fetch(request.data)).blob());
-    case "check-reading":
+    case "check-fetch":
       try {
-        return await checker.checkBytes(await readImage(request.url, request.mayAsk === true));
+        return await checker.checkBytes(await fetchImage(request.url, request.askPermission === true));
       } catch (error) {
-        return unavailable(error instanceof ReadingError ? error.code : "unreadable");
+        return unavailable(error instanceof FetchError ? error.code : "unreadable");
       }
   }
 }
 
-/** The origin of the page that asks; undefined for one that has none, such as a local file. */
+/** The origin of the sending page. Undefined if it has none, such as a local file. */
 function originOf(sender: Browser.runtime.MessageSender): string | undefined {
   const { origin } = new URL(sender.url ?? "about:blank");
   return origin.startsWith("http") ? origin : undefined;

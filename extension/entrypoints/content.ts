@@ -2,7 +2,7 @@ import { browser } from "wxt/browser";
 import { defineContentScript } from "wxt/utils/define-content-script";
 import type { ShowCheck } from "../lib/messages";
 import { Page } from "../lib/page/page";
-import { badgesWanted, loadSettings, onSettings } from "../lib/settings";
+import { badgesEnabled, loadSettings, onSettings } from "../lib/settings";
 
 export default defineContentScript({
   matches: ["http://*/*", "https://*/*"],
@@ -12,16 +12,16 @@ export default defineContentScript({
     const page = new Page();
     const onMessage = (message: ShowCheck, _sender: unknown, reply: (seen: boolean) => void) => {
       reply(true);
-      void page.checkPointedAt(message.url);
+      void page.checkTarget(message.url);
     };
     browser.runtime.onMessage.addListener(onMessage);
     const stopListening = onSettings((settings) => {
-      page.setBadges(badgesWanted(settings, location));
+      page.setBadges(badgesEnabled(settings, location));
     });
     ctx.onInvalidated(() => {
       stopListening();
       page.stop();
     });
-    page.setBadges(badgesWanted(await loadSettings(), location));
+    page.setBadges(badgesEnabled(await loadSettings(), location));
   },
 });

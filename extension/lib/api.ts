@@ -1,26 +1,26 @@
-/** The server's HTTP API, as far as the extension uses it. */
+/** A client for the part of the server's HTTP API that the extension uses. */
 
 import { type Answer, readAnswer } from "./verdict";
 
-/** The most URLs that one check may hold. */
-export const MOST_URLS = 100;
+/** Largest number of URLs per check. */
+export const MAX_URLS = 100;
 
-/** The longest URL, in characters, that the server fetches. */
-export const LONGEST_URL = 8192;
+/** Longest URL, in characters, that the server accepts. */
+export const MAX_URL_LENGTH = 4096;
 
 /**
- * Seconds that the server may hold a request open until all is known. What is known of some images
- * waits as long for the others, so it is short.
+ * Seconds that the server may hold a request open until all images are done. Finished images wait
+ * for the others, so it is short.
  */
 const WAIT = 1;
 
-/** Seconds that an answer may take beyond what it was asked to wait. */
-const PATIENCE = 10;
+/** Seconds that a request may take in addition to WAIT. */
+const TIMEOUT_MARGIN = 10;
 
-/** Seconds after which a pending check is given up. */
+/** Seconds until a pending check fails. */
 const DEADLINE = 90;
 
-/** Milliseconds between two questions, for a server that does not hold them open. */
+/** Milliseconds between two polls, for a server that ignores `wait`. */
 const PAUSE = 100;
 
 export type FailureCode =
@@ -32,7 +32,7 @@ export type FailureCode =
   | "overloaded"
   | "too_large";
 
-/** The server gave no usable answer. */
+/** The server returned no usable answer. */
 export class ApiError extends Error {
   constructor(
     readonly code: FailureCode,
@@ -45,20 +45,20 @@ export class ApiError extends Error {
 export interface CheckOptions {
   /** The origin of the page that shows the images. */
   page?: string | undefined;
-  /** Ask the web again, whatever the cache says. */
+  /** Fetch the image again, without the cache. */
   force?: boolean;
 }
 
-/** What the server says of itself. */
+/** The result of the connection test. */
 export interface Ready {
-  /** The ensemble's version, or empty when the server does not tell. */
+  /** The model version. Empty if the server does not return it. */
   version: string;
   milliseconds: number;
 }
 
 export class Api {
   /**
-   * @param base the server's address, without a slash at its end
+   * @param base the server's address, without a trailing slash
    * @param key an API key, or empty
    */
   constructor(
@@ -66,14 +66,14 @@ export class Api {
     private readonly key = "",
   ) {}
 
-  /** Check images by URL; yields what is known at once, then whenever more may be known. */
+  /** Check images by URL. Yields the current state at once, and again after each poll. */
   async *check(urls: readonly string[], options: CheckOptions): AsyncGenerator<Answer> {
     const body = JSON.stringify({ urls, wait: 0, ...options });
     const headers = { "Content-Type": "application/json" };
     yield* this.follow(await this.answer("/v1/checks", { method: "POST", body, headers }));
   }
 
-  /** Check an image by its bytes; yields as `check` does, with one item. */
+  /** Check an image by its bytes. Yields like `check`, with one item. */
   async *upload(image: Blob): AsyncGenerator<Answer> {
     const body = new FormData();
     body.set("image", image, "image");
@@ -81,16 +81,16 @@ export class Api {
     yield* this.follow(await this.answer("/v1/images", { method: "POST", body }));
   }
 
-  /** Ask whether the server can judge images now, and would do so for this key. */
+  /** Test whether the server is ready and accepts the key. */
   async ready(): Promise<Ready> {
-    const begun = performance.now();
+    const started = performance.now();
     const response = await this.send("/readyz", {});
     const body: unknown = await response.json().catch(() => undefined);
     if (typeof body !== "object" || body === null) throw new ApiError("not_assay");
     const version = "model_version" in body ? String(body.model_version) : "";
-    // Anyone may ask whether it is ready; the cheapest call of the others tells what the key is worth.
+    // /readyz needs no key. The cheapest other call shows whether the key is valid.
     await this.send("/v1/lookups/00000", {});
-    return { version, milliseconds: Math.round(performance.now() - begun) };
+    return { version, milliseconds: Math.round(performance.now() - started) };
   }
 
   private async *follow(answer: Answer): AsyncGenerator<Answer> {
@@ -121,7 +121,7 @@ export class Api {
         headers,
         credentials: "omit",
         cache: "no-store",
-        signal: AbortSignal.timeout((WAIT + PATIENCE) * 1000),
+        signal: AbortSignal.timeout((WAIT + TIMEOUT_MARGIN) * 1000),
       });
     } catch {
       throw new ApiError("server_unreachable", this.base);
@@ -139,7 +139,7 @@ function codeOf(status: number): FailureCode {
   return status === 429 ? "overloaded" : "server_error";
 }
 
-/** The sentence of a problem document (RFC 9457), or the bare status. */
+/** The detail of a problem document (RFC 9457), or the status. */
 async function detailOf(response: Response): Promise<string> {
   const problem: unknown = await response.json().catch(() => undefined);
   if (typeof problem === "object" && problem !== null && "detail" in problem) {

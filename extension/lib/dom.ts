@@ -1,6 +1,6 @@
-/** One way to make elements. */
+/** Creates DOM elements. */
 
-/** Make an HTML element of a class with children; text is text, never markup. */
+/** Create an HTML element with a class and children. Strings become text, never markup. */
 export function make<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   className: string,

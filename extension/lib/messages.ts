@@ -1,43 +1,43 @@
-/** What a page asks of the service worker, and what the worker tells a page. */
+/** The messages between pages and the service worker. */
 
 import { browser } from "wxt/browser";
 import { type Outcome, unavailable } from "./verdict";
 
-/** Check an image by its URL. `again` asks the web anew, whatever any cache says. */
+/** Check an image by its URL. `again` fetches it again, without any cache. */
 export interface CheckUrl {
   kind: "check-url";
   url: string;
   again?: boolean;
 }
 
-/** Check an image whose bytes the page has read: a data: URL, for messages carry only JSON. */
+/** Check an image by its bytes, as a data: URL, because messages carry only JSON. */
 export interface CheckBytes {
   kind: "check-bytes";
   data: string;
 }
 
 /**
- * Read an image that the page may not read itself, and check its bytes. `mayAsk` lets the browser
- * ask the user for access to the image's site, which it does only right after a click.
+ * Fetch an image in the service worker, and check its bytes. With `askPermission` the browser may
+ * ask the user for access to the image's site. It does so only directly after a click.
  */
-export interface CheckReading {
-  kind: "check-reading";
+export interface CheckFetch {
+  kind: "check-fetch";
   url: string;
-  mayAsk?: boolean;
+  askPermission?: boolean;
 }
 
-/** Open the options page, which a content script cannot. */
+/** Open the options page. A content script cannot do that itself. */
 export interface OpenOptions {
   kind: "open-options";
 }
 
-export type CheckRequest = CheckUrl | CheckBytes | CheckReading;
+export type CheckRequest = CheckUrl | CheckBytes | CheckFetch;
 export type PageRequest = CheckRequest | OpenOptions;
 
-/** From the worker to a page: "Check image" was chosen for this address. */
+/** From the worker to a page: the user chose "Check image" for this address. */
 export interface ShowCheck {
   kind: "show-check";
-  /** Empty when the browser did not say; a very long data: URL, for one. */
+  /** Empty if the browser did not report it, for example a very long data: URL. */
   url: string;
 }
 
@@ -50,5 +50,5 @@ export async function ask(request: CheckRequest): Promise<Outcome> {
   }
 }
 
-/** The browser may end a worker at any time, and an update cuts old pages off; one can ask again. */
+/** The browser may stop the worker at any time, and an update disconnects open pages. */
 const INTERRUPTED = unavailable("interrupted");

@@ -1,4 +1,4 @@
-/** The options page's form: checks what is typed, asks for access where it needs it, saves. */
+/** The form of the options page: validates the input, requests permissions and saves. */
 
 import { browser } from "wxt/browser";
 import { Api, ApiError } from "./api";
@@ -11,7 +11,7 @@ import {
   type Settings,
   saveSettings,
 } from "./settings";
-import { help, reason, say } from "./words";
+import { help, reason, text } from "./i18n";
 
 export class OptionsForm {
   private readonly form: HTMLFormElement;
@@ -28,7 +28,7 @@ export class OptionsForm {
     this.sites = this.field("sites");
   }
 
-  /** Show the settings, listen, and try the connection. */
+  /** Show the settings, add the listeners, and test the connection. */
   async start(): Promise<void> {
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -42,53 +42,53 @@ export class OptionsForm {
     if (await browser.permissions.contains(access)) await this.connect(settings);
   }
 
-  /** Save what is typed, if the server's address can be used. */
+  /** Save the input, if the server's address is valid. */
   async save(): Promise<void> {
-    this.tell("saved", "");
+    this.show("saved", "");
     const server = this.readServer();
     if (!server) return;
-    // Asking must come first: an `await` before it would use up the user's click.
+    // Request the permission first. An `await` before it would use up the user's click.
     if (!(await requestAccess(server))) {
-      return this.refuse(say("options_server_denied", new URL(server).host));
+      return this.showServerError(text("options_server_denied", new URL(server).host));
     }
     const sitesOff = readSites(this.sites.value);
     const settings = { server, key: this.readKey(), badges: this.badges.checked, sitesOff };
     await saveSettings(settings);
     this.fill(settings);
-    this.tell("saved", say("options_saved"));
+    this.show("saved", text("options_saved"));
     await this.connect(settings);
   }
 
-  /** Ask the server whose address is typed whether it is ready, and say what it answers. */
+  /** Test the connection to the entered server, and show the result. */
   async test(): Promise<void> {
     const server = this.readServer();
     if (!server) return;
     if (await requestAccess(server)) return this.connect({ server, key: this.readKey() });
-    this.tellConnection(false, say("options_server_denied", new URL(server).host));
+    this.showConnection(false, text("options_server_denied", new URL(server).host));
   }
 
   private async connect({ server, key }: Pick<Settings, "server" | "key">): Promise<void> {
-    this.tellConnection(undefined, say("options_testing"));
+    this.showConnection(undefined, text("options_testing"));
     try {
       const { version, milliseconds } = await new Api(server, key).ready();
       const ms = String(milliseconds);
       const words = version
-        ? say("options_test_ok_version", version, ms)
-        : say("options_test_ok", ms);
-      this.tellConnection(
+        ? text("options_test_ok_version", version, ms)
+        : text("options_test_ok", ms);
+      this.showConnection(
         true,
-        isPlain(server) ? `${words} ${say("options_server_plain")}` : words,
+        isPlain(server) ? `${words} ${text("options_server_plain")}` : words,
       );
     } catch (error) {
       const failure = error instanceof ApiError ? error : new ApiError("server_error");
-      this.tellConnection(false, say("options_test_failed", reason(failure), help(failure)));
+      this.showConnection(false, text("options_test_failed", reason(failure), help(failure)));
     }
   }
 
   private async reset(): Promise<void> {
     this.fill(DEFAULTS);
     await saveSettings(DEFAULTS);
-    this.tell("saved", say("options_reset_done"));
+    this.show("saved", text("options_reset_done"));
     await this.connect(DEFAULTS);
   }
 
@@ -99,11 +99,11 @@ export class OptionsForm {
     this.sites.value = sitesOff.join("\n");
   }
 
-  /** The server's address as typed, in its one form; an unusable one is complained about. */
+  /** The entered server address in normal form. An invalid one shows an error. */
   private readServer(): string | undefined {
     const server = normaliseServer(this.server.value);
-    this.refuse(server ? "" : say("options_server_invalid"));
-    if (!server) this.tellConnection(undefined, "");
+    this.showServerError(server ? "" : text("options_server_invalid"));
+    if (!server) this.showConnection(undefined, "");
     return server;
   }
 
@@ -111,17 +111,17 @@ export class OptionsForm {
     return this.key.value.trim();
   }
 
-  private refuse(words: string): void {
-    this.tell("server-error", words);
+  private showServerError(words: string): void {
+    this.show("server-error", words);
     this.server.setAttribute("aria-invalid", String(words !== ""));
   }
 
-  private tellConnection(ok: boolean | undefined, words: string): void {
-    this.tell("connection", words);
+  private showConnection(ok: boolean | undefined, words: string): void {
+    this.show("connection", words);
     this.page.getElementById("connection")!.dataset.ok = String(ok);
   }
 
-  private tell(id: string, words: string): void {
+  private show(id: string, words: string): void {
     this.page.getElementById(id)!.textContent = words;
   }
 
@@ -130,19 +130,19 @@ export class OptionsForm {
   }
 }
 
-/** Whether a server may be asked; the user is asked about any but the one on this machine. */
+/** Request access to a server. A server on this machine needs no permission. */
 function requestAccess(server: string): Promise<boolean> {
   return isLocal(server)
     ? Promise.resolve(true)
     : browser.permissions.request({ origins: [hostPattern(server)] }).catch(() => false);
 }
 
-/** Whether the manifest has the access already. */
+/** Whether the manifest grants the access already. */
 function isLocal(server: string): boolean {
   return /^http:\/\/(127\.0\.0\.1|localhost)$/.test(hostPattern(server).replace("/*", ""));
 }
 
-/** Whether others on the network can read along. */
+/** Whether the connection is unencrypted. */
 function isPlain(server: string): boolean {
   return server.startsWith("http:") && !isLocal(server);
 }

@@ -1,15 +1,15 @@
-/** What the user chose, kept in the browser's local storage. */
+/** The user's settings, in the browser's local storage. */
 
 import { browser } from "wxt/browser";
 
 export interface Settings {
-  /** The server's address, without a slash at its end. */
+  /** The server's address, without a trailing slash. */
   server: string;
-  /** The API key that the server asks for; empty for none. */
+  /** The API key. Empty for none. */
   key: string;
-  /** Whether images get badges on their own. */
+  /** Whether images get badges automatically. */
   badges: boolean;
-  /** Host names whose pages, and whose subdomains' pages, get no badges on their own. */
+  /** Hosts without automatic badges. Subdomains are included. */
   sitesOff: string[];
 }
 
@@ -28,7 +28,7 @@ export async function saveSettings(settings: Settings): Promise<void> {
   await browser.storage.local.set({ ...settings });
 }
 
-/** Call back with the new settings whenever they change; returns how to stop. */
+/** Call back with the new settings after each change. Returns a function that stops it. */
 export function onSettings(callback: (settings: Settings) => void): () => void {
   const listener = async () => callback(await loadSettings());
   browser.storage.local.onChanged.addListener(listener);
@@ -36,9 +36,9 @@ export function onSettings(callback: (settings: Settings) => void): () => void {
 }
 
 /**
- * Bring a typed server address into its one form: scheme, host, port and path, no slash at the end.
+ * Normalise a server address to scheme, host, port and path, without a trailing slash.
  *
- * @returns undefined when it is not an http(s) address, or carries a password, query or fragment.
+ * @returns undefined if it is not an http(s) address, or has a password, query or fragment.
  */
 export function normaliseServer(typed: string): string | undefined {
   const address = typed.trim();
@@ -49,18 +49,18 @@ export function normaliseServer(typed: string): string | undefined {
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
 
-/** The match pattern of all that a server's host serves; patterns know no ports. */
+/** The match pattern for an address's host. Match patterns have no port. */
 export function hostPattern(address: string): string {
   const { protocol, hostname } = new URL(address);
   return `${protocol}//${hostname}/*`;
 }
 
-/** Whether a host is one of these sites or lies below one. */
+/** Whether a host is one of these sites or a subdomain of one. */
 export function isListed(host: string, sites: readonly string[]): boolean {
   return sites.some((site) => host === site || host.endsWith(`.${site}`));
 }
 
-/** Bring a typed list of sites, one a line, into host names; addresses are cut down to theirs. */
+/** Parse a list of sites, one per line. Addresses are reduced to their host. */
 export function readSites(typed: string): string[] {
   const hosts = typed
     .split(/\s+/)
@@ -71,9 +71,9 @@ export function readSites(typed: string): string[] {
   return [...new Set(hosts)].filter(Boolean);
 }
 
-/** Whether a page's images get badges on their own. */
-export function badgesWanted({ badges, server, sitesOff }: Settings, page: Location): boolean {
-  // A frame belongs to the site in the address bar, where the browser tells which that is.
+/** Whether a page's images get badges automatically. */
+export function badgesEnabled({ badges, server, sitesOff }: Settings, page: Location): boolean {
+  // A frame counts as part of the top page, if the browser reveals it.
   const top = page.ancestorOrigins?.[page.ancestorOrigins.length - 1];
   const hosts = [page.hostname, ...(top && URL.canParse(top) ? [new URL(top).hostname] : [])];
   const ours = page.origin === new URL(server).origin;

@@ -1,8 +1,11 @@
-/** The words of the server's API, and how its answers are read: unknown values are tolerated. */
+/** The data types of the server's API, and their parsers. Unknown values are tolerated. */
 
 export type Label = "ai" | "uncertain" | "real";
 
-/** What a badge shows. */
+/** The likelier answer. */
+export type Lean = "ai" | "none" | "real";
+
+/** The state that a badge shows. */
 export type State = "checking" | Label | "unavailable";
 
 /** A fact found in the file itself. */
@@ -15,6 +18,8 @@ export interface Evidence {
 
 export interface Verdict {
   label: Label;
+  /** Which way an uncertain verdict leans. */
+  lean: Lean;
   /** Calibrated probability that the image is AI-made, 0 to 1. */
   probability: number;
   /** Each member's own probability, by the member's name. */
@@ -26,23 +31,23 @@ export interface Verdict {
   expires_at: string;
 }
 
-/** Why there is no verdict: a code for programs, a sentence for people. */
+/** The reason for a missing verdict: a code for programs, a sentence for people. */
 export interface Failure {
   code: string;
   detail: string;
 }
 
-/** How a check ended. */
+/** The result of a check. */
 export type Outcome =
-  { state: "judged"; verdict: Verdict } | { state: "unavailable"; failure: Failure };
+  { state: "classified"; verdict: Verdict } | { state: "unavailable"; failure: Failure };
 
-/** One image of an answer; no outcome means that the server is still at it. */
+/** One image of an answer. Without an outcome, the check is pending. */
 export interface Item {
   url: string;
   outcome: Outcome | undefined;
 }
 
-/** An answer of checks and images. */
+/** An answer of `/v1/checks` or `/v1/images`. */
 export interface Answer {
   id: string;
   items: Item[];
@@ -54,7 +59,7 @@ export function unavailable(code: string, detail = ""): Outcome {
 
 export function stateOf(outcome: Outcome | undefined): State {
   if (!outcome) return "checking";
-  return outcome.state === "judged" ? outcome.verdict.label : "unavailable";
+  return outcome.state === "classified" ? outcome.verdict.label : "unavailable";
 }
 
 type Json = Record<string, unknown>;
@@ -87,8 +92,9 @@ function readVerdict(raw: unknown): Verdict | undefined {
     (entry): entry is [string, number] => isProbability(entry[1]),
   );
   return {
-    // A label from a newer server claims something we have no words for: say less, not more.
+    // An unknown label of a newer server counts as uncertain.
     label: verdict.label === "ai" || verdict.label === "real" ? verdict.label : "uncertain",
+    lean: verdict.lean === "ai" || verdict.lean === "real" ? verdict.lean : "none",
     probability: verdict.probability,
     members: Object.fromEntries(members),
     evidence: list(verdict.evidence).map((entry) => {
@@ -122,10 +128,10 @@ function readItem(raw: unknown): Item {
     return { url, outcome: unavailable(text(error.code) || "internal", text(error.detail)) };
   }
   const verdict = readVerdict(item.verdict);
-  return { url, outcome: verdict ? { state: "judged", verdict } : unavailable("not_assay") };
+  return { url, outcome: verdict ? { state: "classified", verdict } : unavailable("not_assay") };
 }
 
-/** Read an answer's body; returns undefined when it is none. */
+/** Parse an answer's body. Returns undefined if it is invalid. */
 export function readAnswer(raw: unknown): Answer | undefined {
   const answer = object(raw);
   if (!Array.isArray(answer.items)) return undefined;

@@ -21,7 +21,7 @@ beforeEach(async () => {
 const codeOf = (outcome: Outcome) =>
   outcome.state === "unavailable" ? outcome.failure.code : "none";
 
-test("questions that come together are one request", async () => {
+test("pending that come together are one request", async () => {
   const outcomes = await Promise.all(["a", "b", "c"].map((url) => checker.check(url, "https://p")));
   expect(outcomes.map(stateOf)).toEqual(["ai", "ai", "ai"]);
   expect(server.requests.map(urlsOf)).toEqual([["a", "b", "c"]]);
@@ -38,14 +38,14 @@ test("pages of two origins are not told of each other", async () => {
   expect(pages.sort()).toEqual(["https://p", "https://q"]);
 });
 
-test("250 questions are three requests of at most 100", async () => {
+test("250 pending are three requests of at most 100", async () => {
   const urls = Array.from({ length: 250 }, (_, index) => `u${index}`);
   await Promise.all(urls.map((url) => checker.check(url, undefined)));
   const sizes = server.requests.map((request) => urlsOf(request).length);
   expect(sizes.sort()).toEqual([100, 100, 50]);
 });
 
-test("a known verdict is not asked for again, also by a worker that was started anew", async () => {
+test("a known verdict is not asked for again, also by a worker that was started again", async () => {
   await checker.check("a", undefined);
   const restarted = new Checker(async () => new Api(server.url));
   expect(stateOf(await restarted.check("a", undefined))).toBe("ai");
@@ -61,7 +61,7 @@ test("a verdict that has expired is asked for again", async () => {
   expect(server.requests).toHaveLength(2);
 });
 
-test("an image's failure is remembered, for a minute", async () => {
+test("an image's failure is cached, for a minute", async () => {
   vi.useFakeTimers({ toFake: ["Date"] });
   answer = () => ({ body: { id: "c", items: [failedItem("a", "corrupt_image")] } });
   expect(codeOf(await checker.check("a", undefined))).toBe("corrupt_image");
@@ -73,7 +73,7 @@ test("an image's failure is remembered, for a minute", async () => {
   vi.useRealTimers();
 });
 
-test("the server's own trouble is not remembered: the next look may find it well", async () => {
+test("the server's own trouble is not cached: the next look may find it well", async () => {
   answer = () => ({ status: 503, body: {} });
   expect(codeOf(await checker.check("a", undefined))).toBe("server_not_ready");
   answer = () => ({ body: { id: "c", items: [doneItem("a")] } });
@@ -111,14 +111,14 @@ test("checking again passes every cache by", async () => {
 });
 
 test("a URL too long for the server is refused without taking others down with it", async () => {
-  const long = `https://x/${"y".repeat(8192)}`;
+  const longest = "https://x/".padEnd(4096, "y"); // MAX_URL_LENGTH of the server
   const [refused, fine] = await Promise.all([
-    checker.check(long, undefined),
-    checker.check("a", undefined),
+    checker.check(`${longest}y`, undefined),
+    checker.check(longest, undefined),
   ]);
   expect(codeOf(refused)).toBe("bad_url");
   expect(stateOf(fine)).toBe("ai");
-  expect(server.requests.map(urlsOf)).toEqual([["a"]]);
+  expect(server.requests.map(urlsOf)).toEqual([[longest]]);
 });
 
 test("an answer with items missing leaves nobody waiting", async () => {

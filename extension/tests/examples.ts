@@ -6,6 +6,7 @@ import type { Outcome, Verdict } from "../lib/verdict";
 export function verdict(change: Partial<Verdict> = {}): Verdict {
   return {
     label: "ai",
+    lean: "none",
     probability: 0.93,
     members: { cnn: 0.9, efficientnet: 0.95, efficientnet_art: 0.88 },
     evidence: [],
@@ -17,8 +18,8 @@ export function verdict(change: Partial<Verdict> = {}): Verdict {
   };
 }
 
-export function judged(change: Partial<Verdict> = {}): Outcome {
-  return { state: "judged", verdict: verdict(change) };
+export function classified(change: Partial<Verdict> = {}): Outcome {
+  return { state: "classified", verdict: verdict(change) };
 }
 
 export function doneItem(url: string, change: Partial<Verdict> = {}): object {

@@ -58,5 +58,5 @@ test("on the browser's own pages the toolbar's button says that it cannot run th
   executeScript.mockRejectedValue(new Error("Cannot access a chrome:// URL"));
   await clicked("https://x.example/a.jpg");
   expect(await fakeBrowser.action.getBadgeText({ tabId: 7 })).toBe("!");
-  expect(await fakeBrowser.action.getTitle({ tabId: 7 })).toContain("cannot run here");
+  expect(await fakeBrowser.action.getTitle({ tabId: 7 })).toContain("cannot run on this page");
 });

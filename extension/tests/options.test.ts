@@ -36,7 +36,7 @@ test("the page shows the settings and tries the connection at once", async () =>
   expect(byId<HTMLInputElement>("badges").checked).toBe(false);
   expect(byId<HTMLTextAreaElement>("sites").value).toBe("a.example\nb");
   expect(fetched.mock.calls[0]![0]).toBe("http://localhost:1/readyz");
-  expect(textOf("connection")).toMatch(/^Connected: model m1 is ready and answered in \d+ ms\.$/);
+  expect(textOf("connection")).toMatch(/^Connected\. Model m1 is ready and answered in \d+ ms\.$/);
   expect(byId("connection").dataset.ok).toBe("true");
 });
 
@@ -70,7 +70,7 @@ test("what the user does not allow is not saved, and said", async () => {
   server().value = "https://assay.example";
   await form.save();
   expect(await loadSettings()).toEqual(DEFAULTS);
-  expect(textOf("server-error")).toContain("did not give Assay access to assay.example");
+  expect(textOf("server-error")).toContain("did not allow access to assay.example");
 });
 
 test("what is no address is not saved, and said beside the field", async () => {
@@ -78,7 +78,7 @@ test("what is no address is not saved, and said beside the field", async () => {
   server().value = "127.0.0.1:8750";
   await form.save();
   expect(await loadSettings()).toEqual(DEFAULTS);
-  expect(textOf("server-error")).toContain("no address of a server");
+  expect(textOf("server-error")).toContain("Not a valid address");
   expect(server().getAttribute("aria-invalid")).toBe("true");
 });
 
@@ -93,7 +93,7 @@ test.each([
   ["nobody answers", () => Promise.reject(new TypeError()), "server not running"],
   ["it is refused", async () => new Response("", { status: 403 }), "ASSAY_ALLOWED_ORIGINS"],
   ["it is not ready", async () => new Response("", { status: 503 }), "server not ready"],
-  ["it is another server", async () => new Response("<html>"), "answer not usable"],
+  ["it is another server", async () => new Response("<html>"), "unexpected answer"],
 ])("the connection test says why when %s", async (_name, answer, said) => {
   const form = await open();
   fetched.mockImplementation(answer);

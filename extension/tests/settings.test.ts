@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import {
-  badgesWanted,
+  badgesEnabled,
   DEFAULTS,
   hostPattern,
   loadSettings,
@@ -83,5 +83,5 @@ test.each([
   ["another port of its host", page("http://127.0.0.1:9000/"), {}, true],
   ["a local file", page("file:///home/a.html"), {}, false],
 ])("badges on %s", (_name, location, change, wanted) => {
-  expect(badgesWanted({ ...DEFAULTS, ...change }, location)).toBe(wanted);
+  expect(badgesEnabled({ ...DEFAULTS, ...change }, location)).toBe(wanted);
 });

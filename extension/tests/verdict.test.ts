@@ -30,7 +30,7 @@ test("a done item is judged, a failed one is unavailable, a pending one is neith
 test("fields that a newer server adds are ignored", () => {
   const { outcome } = only({ ...doneItem("a"), mood: "good" });
   expect(outcome).toEqual({
-    state: "judged",
+    state: "classified",
     verdict: { ...verdict(), expires_at: expect.any(String) },
   });
 });

@@ -1,6 +1,6 @@
-"""What generators and photo software write beside the pixels: settings, EXIF, XMP.
+"""Metadata of generators and photo software: settings, EXIF, XMP.
 
-None of it is signed: anybody may write, copy or remove it, so it is never ``trusted``.
+None of it is signed. Anybody can write, copy or remove it, so it is never ``trusted``.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from models.evidence.source_types import source_type
 from models.evidence.xmp import read_property
 from models.verdict import Evidence
 
-# Enough for the longest prompts and node graphs; what is longer is cut, or not read.
+# Enough for the longest prompts and node graphs. Longer texts are truncated or not read.
 _MAX_TEXT_BYTES = 2**20
 
 
-class _Sign(NamedTuple):
-    """A text that only one generator writes, and where it writes it."""
+class _Signature(NamedTuple):
+    """A pattern in a metadata field that only one generator writes."""
 
-    place: str
+    field: str
     pattern: re.Pattern[str]
     generator: str
 
 
-def _sign(place: str, pattern: str, generator: str) -> _Sign:
-    return _Sign(place, re.compile(pattern), generator)
+def _signature(field: str, pattern: str, generator: str) -> _Signature:
+    return _Signature(field, re.compile(pattern), generator)
 
 
-# The source of each row is the generator's own code, where it saves an image.
-_SIGNS = (
+# The source of each row is the generator's own code for saving images.
+_SIGNATURES = (
     # AUTOMATIC1111/stable-diffusion-webui, modules/images.py, save_image_with_geninfo
-    _sign("PNG parameters", r"(?:^|\n)Steps: \d+, .*Sampler: ", "Stable Diffusion WebUI"),
-    _sign("EXIF UserComment", r"(?:^|\n)Steps: \d+, .*Sampler: ", "Stable Diffusion WebUI"),
+    _signature("PNG parameters", r"(?:^|\n)Steps: \d+, .*Sampler: ", "Stable Diffusion WebUI"),
+    _signature("EXIF UserComment", r"(?:^|\n)Steps: \d+, .*Sampler: ", "Stable Diffusion WebUI"),
     # comfyanonymous/ComfyUI, nodes.py (SaveImage), comfy_extras/nodes_images.py (SaveAnimatedWEBP)
-    _sign("PNG prompt", r'"class_type"\s*:', "ComfyUI"),
-    _sign("PNG workflow", r'"nodes"\s*:', "ComfyUI"),
-    _sign("EXIF Model", r'^prompt:\{.*"class_type"\s*:', "ComfyUI"),
-    _sign("EXIF Make", r'^workflow:\{.*"nodes"\s*:', "ComfyUI"),
+    _signature("PNG prompt", r'"class_type"\s*:', "ComfyUI"),
+    _signature("PNG workflow", r'"nodes"\s*:', "ComfyUI"),
+    _signature("EXIF Model", r'^prompt:\{.*"class_type"\s*:', "ComfyUI"),
+    _signature("EXIF Make", r'^workflow:\{.*"nodes"\s*:', "ComfyUI"),
     # invoke-ai/InvokeAI, services/image_files; before version 3 ldm/invoke/pngwriter.py
-    _sign("PNG invokeai_metadata", r"^\s*\{", "InvokeAI"),
-    _sign("PNG invokeai_graph", r"^\s*\{", "InvokeAI"),
-    _sign("PNG sd-metadata", r"^\s*\{", "InvokeAI"),
-    _sign("PNG Dream", r" -s ?\d+ ", "InvokeAI"),
-    # NovelAI's code is closed; every reader of its files knows them by this name
-    _sign("PNG Software", r"^NovelAI$", "NovelAI"),
-    _sign("EXIF Software", r"^NovelAI$", "NovelAI"),
+    _signature("PNG invokeai_metadata", r"^\s*\{", "InvokeAI"),
+    _signature("PNG invokeai_graph", r"^\s*\{", "InvokeAI"),
+    _signature("PNG sd-metadata", r"^\s*\{", "InvokeAI"),
+    _signature("PNG Dream", r" -s ?\d+ ", "InvokeAI"),
+    # NovelAI's code is closed. Other readers of its files use this name.
+    _signature("PNG Software", r"^NovelAI$", "NovelAI"),
+    _signature("EXIF Software", r"^NovelAI$", "NovelAI"),
     # lllyasviel/Fooocus, modules/private_logger.py
-    _sign("PNG fooocus_scheme", r"^(?:fooocus|a1111)$", "Fooocus"),
+    _signature("PNG fooocus_scheme", r"^(?:fooocus|a1111)$", "Fooocus"),
     # mcmonkeyprojects/SwarmUI, src/Utils/Image.cs
-    _sign("PNG parameters", r'^\s*\{\s*"sui_image_params"\s*:', "SwarmUI"),
-    _sign("EXIF UserComment", r'^\s*\{\s*"sui_image_params"\s*:', "SwarmUI"),
+    _signature("PNG parameters", r'^\s*\{\s*"sui_image_params"\s*:', "SwarmUI"),
+    _signature("EXIF UserComment", r'^\s*\{\s*"sui_image_params"\s*:', "SwarmUI"),
 )
 
 
@@ -66,25 +66,25 @@ def find(container: Container) -> tuple[Evidence, ...]:
         container: the file's parts.
 
     Returns:
-        One fact for each generator that left a sign, then the IPTC digital source type.
+        One fact for each generator found, then the IPTC digital source type.
     """
     tags = _exif_tags(container.exif)
     texts = _png_texts(container.texts)
     packet = container.xmp or texts.get(_PNG_XMP, "").encode() or tags.get(_TIFF_XMP)
-    places = {f"PNG {keyword}": text for keyword, text in texts.items()}
-    places |= {f"EXIF {name}": _exif_text(tags.get(tag)) for name, tag in _EXIF_TEXTS.items()}
-    return (*_generators(places), *_source_type(packet if isinstance(packet, bytes) else b""))
+    fields = {f"PNG {keyword}": text for keyword, text in texts.items()}
+    fields |= {f"EXIF {name}": _exif_text(tags.get(tag)) for name, tag in _EXIF_TEXTS.items()}
+    return (*_generators(fields), *_source_type(packet if isinstance(packet, bytes) else b""))
 
 
-def _generators(places: dict[str, str]) -> Iterator[Evidence]:
+def _generators(fields: dict[str, str]) -> Iterator[Evidence]:
     seen: set[str] = set()
-    for sign in _SIGNS:
-        if sign.generator not in seen and sign.pattern.search(places.get(sign.place, "")):
-            seen.add(sign.generator)
+    for field, pattern, generator in _SIGNATURES:
+        if generator not in seen and pattern.search(fields.get(field, "")):
+            seen.add(generator)
             yield Evidence(
                 kind="generator_metadata",
                 says="ai",
-                detail=f"{sign.generator} left its settings in the file ({sign.place}).",
+                detail=f"{generator} stored its settings in the file ({field}).",
                 trusted=False,
             )
 
@@ -93,12 +93,12 @@ def _generators(places: dict[str, str]) -> Iterator[Evidence]:
 
 _PNG_XMP = "XML:com.adobe.xmp"
 _PNG_KEYWORDS = {_PNG_XMP} | {
-    sign.place.removeprefix("PNG ") for sign in _SIGNS if sign.place.startswith("PNG ")
+    each.field.removeprefix("PNG ") for each in _SIGNATURES if each.field.startswith("PNG ")
 }
 
 
 def _png_texts(chunks: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
-    """Decode the first text under each keyword that can be evidence."""
+    """Decode the first text for each relevant keyword."""
     texts: dict[str, str] = {}
     for kind, body in chunks:
         name, _, rest = body.partition(b"\0")
@@ -138,19 +138,19 @@ _EXIF_TEXTS = {
 
 
 def _exif_tags(block: bytes) -> dict[int, object]:
-    """Return the tags of the image and of its EXIF directory; broken EXIF has none."""
+    """Return the tags of the image and of its EXIF directory. Broken EXIF is ignored."""
     if not block:
         return {}
     exif = Image.Exif()
     try:
         exif.load(block)
         return {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
-    except Exception:  # Pillow's EXIF parser raises much
+    except Exception:  # Pillow's EXIF parser raises many types
         return {}
 
 
 def _exif_text(value: object) -> str:
-    """Decode a tag's text; a UserComment says its encoding in its first 8 bytes."""
+    """Decode a tag's text. The first 8 bytes of a UserComment name its encoding."""
     if isinstance(value, str):
         return value
     if not isinstance(value, bytes):
@@ -158,7 +158,7 @@ def _exif_text(value: object) -> str:
     encoding, text = value[:8], value[8 : 8 + _MAX_TEXT_BYTES]
     if encoding != b"UNICODE\0":
         return text.decode(errors="replace")
-    # Nothing says the byte order; of Latin letters, the half that is 0 tells.
+    # The byte order is not stated. In Latin text, the zero bytes show it.
     big_endian = text[::2].count(0) > text[1::2].count(0)
     return text.decode("utf-16-be" if big_endian else "utf-16-le", errors="replace")
 
@@ -173,6 +173,7 @@ def _source_type(packet: bytes) -> Iterator[Evidence]:
         yield Evidence(
             kind="iptc",
             says=kind.says,
-            detail=f"The file says that it was {kind.meaning} (IPTC digital source type).",
+            detail=f"The metadata says that the image was {kind.meaning}"
+            " (IPTC digital source type).",
             trusted=False,
         )

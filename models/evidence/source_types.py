@@ -1,4 +1,4 @@
-"""What the terms of IPTC's digital source type say of an image's making."""
+"""The terms of the IPTC digital source type, and what they say about an image's origin."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Literal, NamedTuple
 
 
 class SourceType(NamedTuple):
-    """A term that says how an image came to be.
+    """A term for an image's origin.
 
     Attributes:
-        says: what that means.
-        meaning: completes "it was …".
+        says: ``ai`` or ``real``.
+        meaning: completes "the image was …".
     """
 
     says: Literal["ai", "real"]
     meaning: str
 
 
-# IPTC's vocabulary, cv.iptc.org/newscodes/digitalsourcetype; terms that say neither are left out.
+# IPTC's vocabulary, cv.iptc.org/newscodes/digitalsourcetype. Terms that say neither are left out.
 _SOURCE_TYPES = {
     "trainedAlgorithmicMedia": SourceType("ai", "created by a generative model"),
     "compositeWithTrainedAlgorithmicMedia": SourceType("ai", "edited with a generative model"),
@@ -37,6 +37,6 @@ _TERM = re.compile(r"(?:https?://cv\.iptc\.org/newscodes/digitalsourcetype/)?(\w
 
 
 def source_type(term: str) -> SourceType | None:
-    """Return what a term, written as a word or as an address, says; None if it says neither."""
+    """Look up a term, given as a word or as a URL. Return None if it says neither."""
     match = _TERM.fullmatch(term)
     return _SOURCE_TYPES.get(match[1]) if match else None

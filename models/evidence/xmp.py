@@ -1,4 +1,8 @@
-"""Read one property of an XMP packet (ISO 16684-1), with a parser that knows no entities."""
+"""Reads one property of an XMP packet (ISO 16684-1). Document types and entities are rejected.
+
+It uses expat directly. defusedxml is ten times as slow on a hostile packet of 1 MiB, because it
+builds a tree in Python.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +13,33 @@ _RDF, _DESCRIPTION, _RESOURCE = (
     f"http://www.w3.org/1999/02/22-rdf-syntax-ns# {name}"
     for name in ("RDF", "Description", "resource")
 )
-# Photographs' packets weigh a few KB, tens with a long history; what is larger is not read.
+# Packets of photographs have a few KB, with a long history tens of KB. Larger ones are not read.
 _MAX_BYTES = 2**20
 
 
 def read_property(packet: bytes, name: str) -> str | None:
-    """Return the value of a simple property that the packet states of the image itself.
+    """Return the value of a simple property of the image itself.
 
-    A property of something else that the packet speaks of (an ingredient, an earlier version) is
-    not the image's, and a word in a text is no property.
+    Properties of other resources in the packet (an ingredient, an earlier version) do not count.
 
     Args:
         packet: the serialised XMP.
-        name: the property's namespace and name, with a space between.
+        name: the property's namespace and name, separated by a space.
 
     Returns:
-        The first such property's value; None where there is none or the packet is broken before it.
+        The first value. None if there is none, or if the packet is broken before it.
     """
     if not 0 < len(packet) <= _MAX_BYTES:
         return None
     reader = _Reader(name)
-    # Of a broken packet, what was read before the break stands.
+    # If the packet is broken, a value before the break is valid.
     with suppress(expat.ExpatError, ValueError, LookupError):
         reader.parser.Parse(packet.rstrip(b"\0 \n"), True)
     return reader.value
 
 
 class _Reader:
-    """Follows the parser down to rdf:RDF/rdf:Description and looks at its properties only."""
+    """Finds the property in rdf:RDF/rdf:Description."""
 
     def __init__(self, name: str) -> None:
         self.value: str | None = None
@@ -44,17 +47,17 @@ class _Reader:
         self._path: list[str] = []
         self._text: list[str] | None = None
         self.parser = expat.ParserCreate(namespace_separator=" ")
-        self.parser.StartDoctypeDeclHandler = self._refuse
+        self.parser.StartDoctypeDeclHandler = self._reject
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._characters
 
     @staticmethod
-    def _refuse(*_: object) -> None:
-        raise ValueError("XMP has no document type, and so no entities.")
+    def _reject(*_: object) -> None:
+        raise ValueError("XMP must not have a document type.")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        # x:xmpmeta may stand around rdf:RDF, and nothing else.
+        # The only allowed parent of rdf:RDF is x:xmpmeta.
         outer = self._path[-2:]
         if tag == _DESCRIPTION and outer[-1:] == [_RDF] and len(self._path) <= 2:
             self._take(attributes.get(self._name))

@@ -1,8 +1,8 @@
-"""The members: each file builds one network in Keras 3. Knows views; knows no training.
+"""The members of the ensemble. Each file builds one network in Keras 3.
 
-To add a member, write its file with a ``build()`` and list it here; the contract test in
-``tests/models/test_members.py`` then holds it to what every member promises. This module imports
-no Keras, because a worker reads it for the views.
+To add a member, write a file with a ``build()`` function and list it here. The contract test in
+``tests/models/test_members.py`` then covers it. This module does not import Keras, because workers
+import it for the views.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Member:
     """One model of the ensemble.
 
     Args:
-        name: its public name, and that of its module, its file and its configuration.
-        view: what it sees.
-        about: what it is for, in one line.
+        name: its public name. Module, weight file and configuration have the same name.
+        view: its input.
+        about: its purpose, in one line.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Member:
 MEMBERS: dict[str, Member] = {
     member.name: member
     for member in (
-        Member("cnn", CROPS, "a small network that looks for traces of generation in crops"),
+        Member("cnn", CROPS, "small CNN on crops, looks for traces of generation"),
         Member(
-            "efficientnet", WHOLE, "EfficientNet-Lite0 on the whole image, for the web at large"
+            "efficientnet", WHOLE, "EfficientNet-Lite0 on the whole image, for photographs and art"
         ),
-        Member("efficientnet_art", WHOLE, "the same body, trained for drawings and paintings"),
-        Member("clip", WHOLE, "CLIP's image tower to block 8, with a head on three depths"),
+        Member("efficientnet_art", WHOLE, "the same network, trained mainly on art"),
+        Member("clip", WHOLE, "frozen CLIP image encoder to block 8, logistic head on blocks 6–8"),
     )
 }

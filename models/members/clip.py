@@ -1,14 +1,16 @@
-"""The image tower of CLIP ViT-B/16, cut where it stops helping, with a head on several depths.
+"""``clip``: a frozen CLIP ViT-B/16 image encoder, truncated at block 8, with a logistic head.
 
-Radford et al., Learning Transferable Visual Models From Natural Language Supervision
-(arXiv:2103.00020); the tower is that of Dosovitskiy et al. (arXiv:2010.11929) with a normalisation
-before the first block and the quick GELU. A frozen CLIP tells generated images from real ones
-better than networks trained for it (Ojha et al., arXiv:2302.10174), and its middle depths better
-than its last (Koutlis and Papadopoulos, arXiv:2402.19091). ``training/clip.py`` fills the layers by
-their names.
+The encoder is from Radford et al., Learning Transferable Visual Models From Natural Language
+Supervision (arXiv:2103.00020). It is the ViT of Dosovitskiy et al. (arXiv:2010.11929) with a
+normalisation before the first block and the quick GELU. A frozen CLIP detects generated images
+better than networks trained for it (Ojha et al., arXiv:2302.10174). Its middle blocks do better
+than its last (Koutlis and Papadopoulos, arXiv:2402.19091). ``training/clip_weights.py`` loads the
+weights by layer name.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import keras
 from keras import layers, ops
@@ -21,24 +23,27 @@ PATCH = 16
 HEADS = 12
 EPSILON = 1e-5
 
-# Mean and deviation of the images that CLIP was trained on, per channel (its own preprocessing).
+# Mean and standard deviation per channel of CLIP's training images, from its own preprocessing.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
+Step = Callable[[keras.KerasTensor], keras.KerasTensor]
+Dense = Callable[..., Step]
+
 DEPTHS = (6, 7, 8)
-"""The blocks that the head sees, counted from 1; the tower ends at the last."""
+"""The blocks whose output the head uses, counted from 1. The encoder ends at the last."""
 
 
 def build() -> keras.Model:
-    """Build the member: the tower to block 8, and a logistic head on what three depths hold.
+    """Build the member: the encoder to block 8, and a logistic head on three blocks.
 
-    The head sees each depth's class token, and the mean of its patches, which tells as much again:
-    with it blocks 6 to 8 are worth what blocks 6 to 12 are (``training/README.md``).
+    The head's features are each block's class token and the mean of its patch tokens. The mean adds
+    much: with it, blocks 6 to 8 do as well as blocks 6 to 12 (``training/README.md``).
 
     Returns:
         uint8 RGB (n, 224, 224, 3) → logits (n, 1).
     """
-    given, depths = tower(max(DEPTHS))
+    given, depths = encoder(max(DEPTHS))
     seen = []
     for depth in DEPTHS:
         tokens = depths[depth - 1]
@@ -47,8 +52,15 @@ def build() -> keras.Model:
     return keras.Model(given, layers.Dense(1, name="logit")(x), name="clip")
 
 
-def tower(blocks: int = BLOCKS) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
-    """Build the tower as far as block ``blocks``.
+def encoder(
+    blocks: int = BLOCKS, dense: Dense = layers.Dense, thin: Step = lambda tokens: tokens
+) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
+    """Build the first blocks of the encoder.
+
+    Args:
+        blocks: how many blocks.
+        dense: makes the linear layers of the blocks from width and name.
+        thin: may drop patch tokens, after the position embedding was added.
 
     Returns:
         The input (n, 224, 224, 3), uint8, and each block's tokens (n, 197, 768), the class token
@@ -62,17 +74,17 @@ def tower(blocks: int = BLOCKS) -> tuple[keras.KerasTensor, list[keras.KerasTens
     )(given)
     x = layers.Conv2D(WIDTH, PATCH, strides=PATCH, use_bias=False, name="patches")(x)
     x = layers.Reshape((-1, WIDTH), name="sequence")(x)
-    x = Position(name="position")(x)
+    x = thin(Position(name="position")(x))
     x = layers.LayerNormalization(epsilon=EPSILON, name="norm")(x)
     depths = []
     for index in range(blocks):
-        x = _block(x, f"block{index + 1}")
+        x = _block(x, f"block{index + 1}", dense)
         depths.append(x)
     return given, depths
 
 
 class Position(layers.Layer):  # type: ignore[misc]
-    """Puts the class token before the patches, and adds each token's place: learned, both."""
+    """Prepends the learned class token and adds the learned position embedding."""
 
     def build(self, shape: tuple[int | None, int, int]) -> None:
         """Make the weights for sequences of shape (n, patches, width)."""
@@ -87,27 +99,27 @@ class Position(layers.Layer):  # type: ignore[misc]
 
 
 class Attention(layers.Layer):  # type: ignore[misc]
-    """Softmax attention between heads' queries, keys and values; no weights of its own."""
+    """Multi-head softmax attention. It has no weights of its own."""
 
     def call(
         self, query: keras.KerasTensor, key: keras.KerasTensor, value: keras.KerasTensor
     ) -> keras.KerasTensor:
-        """Mix the values; all of shape (n, tokens, width)."""
+        """Return the attended values. All arrays have shape (n, tokens, width)."""
         _, tokens, width = query.shape
         q, k, v = (ops.reshape(x, (-1, tokens, HEADS, width // HEADS)) for x in (query, key, value))
         return ops.reshape(ops.dot_product_attention(q, k, v), (-1, tokens, width))
 
 
-def _block(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Add attention and a perceptron, each normalised before and added to what came in."""
+def _block(x: keras.KerasTensor, name: str, dense: Dense) -> keras.KerasTensor:
+    """Add a pre-norm transformer block: attention and a perceptron, both residual."""
     y = layers.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm1")(x)
-    parts = [layers.Dense(WIDTH, name=f"{name}_{part}")(y) for part in ("query", "key", "value")]
+    parts = [dense(WIDTH, name=f"{name}_{part}")(y) for part in ("query", "key", "value")]
     y = Attention(name=f"{name}_attention")(*parts)
-    x = layers.Add(name=f"{name}_add1")([x, layers.Dense(WIDTH, name=f"{name}_out")(y)])
+    x = layers.Add(name=f"{name}_add1")([x, dense(WIDTH, name=f"{name}_out")(y)])
     y = layers.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm2")(x)
-    y = layers.Dense(4 * WIDTH, name=f"{name}_expand")(y)
+    y = dense(4 * WIDTH, name=f"{name}_expand")(y)
     y = layers.Activation(quick_gelu, name=f"{name}_gelu")(y)
-    return layers.Add(name=f"{name}_add2")([x, layers.Dense(WIDTH, name=f"{name}_project")(y)])
+    return layers.Add(name=f"{name}_add2")([x, dense(WIDTH, name=f"{name}_project")(y)])
 
 
 def quick_gelu(x: keras.KerasTensor) -> keras.KerasTensor:

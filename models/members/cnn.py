@@ -1,8 +1,8 @@
-"""A small network that looks for traces of generation in crops.
+"""``cnn``: a small CNN that looks for traces of generation in crops.
 
-Residual blocks of depthwise-separable convolutions after Xception (Chollet, arXiv:1610.02357),
-which held up best among the networks that FaceForensics++ compared on recompressed images (Rössler
-et al., arXiv:1901.08971). Trained from scratch.
+It has residual blocks of depthwise-separable convolutions, after Xception (Chollet,
+arXiv:1610.02357). Xception was the best on recompressed images in FaceForensics++ (Rössler et al.,
+arXiv:1901.08971). The network is trained from scratch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from models.views import CROPS
 
 
 class Stage(NamedTuple):
-    """Residual blocks at one resolution; the first one halves it."""
+    """Residual blocks at one resolution. The first block halves it."""
 
     blocks: int
     width: int
@@ -34,21 +34,21 @@ def build(
     *,
     dense: bool = False,
 ) -> keras.Model:
-    """Build the network; the defaults are the member.
+    """Build the network. The defaults give the member.
 
     Args:
-        side: pixels of its square input.
+        side: side of the square input in pixels.
         stem_width: channels of the first convolution and of the block after it.
-        stages: what follows, each a number of blocks and their width.
-        dense: plain 3 × 3 convolutions in place of separable ones: nine times the work at the same
-            width, of a kind that a processor with 16-bit instructions does fast.
+        stages: number of blocks and their width, for each stage.
+        dense: use plain 3 × 3 convolutions instead of separable ones. That is nine times the work
+            at the same width, but fast on a processor with 16-bit instructions.
 
     Returns:
         uint8 RGB (n, side, side, 3) → logits (n, 1).
     """
     given = layers.Input((side, side, 3), dtype="uint8")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="normalise")(given)
-    # 32 channels hold the 12 values of each 2 × 2 pixels, so halving loses no fine grain.
+    # 32 channels can hold the 12 values of 2 × 2 pixels, so halving loses no detail.
     x = _dense(x, stem_width, "stem", strides=2)
     convolve = _dense if dense else _separable
     x = _block(x, stem_width, "stem_block", convolve)

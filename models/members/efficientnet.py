@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 on the whole image.
+"""``efficientnet``: EfficientNet-Lite0 on the whole image.
 
-Tan and Le, EfficientNet (arXiv:1905.11946), in its Lite form: no squeeze-and-excite, ReLU6 for
-swish, stem and head of fixed width. ``training/imagenet.py`` fills the
-layers by their names.
+EfficientNet is by Tan and Le (arXiv:1905.11946). The Lite form has no squeeze-and-excite, ReLU6
+instead of swish, and a stem and head of fixed width. ``training/imagenet_weights.py`` loads the
+weights by layer name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from models.views import WHOLE
 
 
 class Stage(NamedTuple):
-    """A row of the paper's table 1: blocks that share kernel, expansion and width."""
+    """A row of the paper's table 1: blocks with the same kernel, expansion and width."""
 
     blocks: int
     kernel: int
@@ -38,19 +38,19 @@ BLOCKS = sum(stage.blocks for stage in STAGES)
 STEM_WIDTH = 32
 HEAD_WIDTH = 1280
 HEADS = (10, 14)
-"""The blocks whose pooled outputs the member's head sees."""
+"""The blocks whose pooled outputs the member's head uses."""
 
 
 def build(name: str = "efficientnet", side: int = WHOLE.size) -> keras.Model:
-    """Build the member: the body cut after block 14, a logistic head on two of its depths.
+    """Build the member: the network truncated after block 14, a logistic head on two blocks.
 
-    With the body frozen and weights from ImageNet, a linear probe on block 14 tells AI from real
-    far better than one on the classifier's own features (AUC .87 against .81 on the modern set's
-    photographs), and block 10 knows in part what block 14 does not.
+    With a frozen ImageNet network, a linear probe on block 14 is far better than one on the final
+    features (AUC .87 against .81 on the modern set's photographs). Block 10 adds information that
+    block 14 lacks.
 
     Args:
-        name: of the model.
-        side: pixels of its square input.
+        name: of the Keras model.
+        side: side of the square input in pixels.
 
     Returns:
         uint8 RGB (n, side, side, 3) → logits (n, 1).
@@ -64,10 +64,10 @@ def build(name: str = "efficientnet", side: int = WHOLE.size) -> keras.Model:
 
 
 def build_imagenet() -> keras.Model:
-    """Build the whole network that the ImageNet weights belong to.
+    """Build the full ImageNet classifier, for its weights.
 
     Returns:
-        uint8 RGB (n, 224, 224, 3) → logits of ImageNet's classes (n, 1000).
+        uint8 RGB (n, 224, 224, 3) → logits of the ImageNet classes (n, 1000).
     """
     given, depths = _body(last=BLOCKS - 1, side=WHOLE.size)
     x = _conv(depths[-1], HEAD_WIDTH, 1, "head")
@@ -76,7 +76,7 @@ def build_imagenet() -> keras.Model:
 
 
 def _body(last: int, side: int) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
-    """Return the input and the output of each block, as far as block ``last``."""
+    """Return the input, and the output of each block up to block ``last``."""
     given = layers.Input((side, side, 3), dtype="uint8")
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="normalise")(given)
     x = _conv(x, STEM_WIDTH, 3, "stem", strides=2)
@@ -91,7 +91,7 @@ def _body(last: int, side: int) -> tuple[keras.KerasTensor, list[keras.KerasTens
 
 
 def _block(x: keras.KerasTensor, stage: Stage, strides: int, name: str) -> keras.KerasTensor:
-    """Add an inverted residual block: expand, filter each channel, project."""
+    """Add an inverted residual block: expansion, depthwise convolution, projection."""
     inside = x
     if stage.expansion > 1:
         inside = _conv(inside, x.shape[-1] * stage.expansion, 1, f"{name}_expand")

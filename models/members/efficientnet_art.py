@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 once more, trained for drawings, paintings and renders.
+"""``efficientnet_art``: EfficientNet-Lite0, trained for drawings, paintings and renders.
 
-AI art differs from human art in other ways than AI photographs from photographs, so the same body
-learns it apart, on its own mixture of sources (``training/configs/efficientnet_art.toml``).
+AI art and AI photographs leave different traces. So the same network is trained a second time, on
+mostly art (``training/configs/efficientnet_art.toml``).
 """
 
 from __future__ import annotations

@@ -8,15 +8,17 @@ import re
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from backend.schemas.scans import SCAN, ScanLine
 from models.errors import CheckError, ErrorCode
 from models.verdict import CheckItem, Evidence, ImageFacts, Verdict
 
+_LAST = re.compile("slow|stuck")
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -57,42 +59,82 @@ def problem(status: int, detail: str, **headers: str) -> Response:
 class FakeApi:
     """What it does with a URL stands in the URL.
 
-    ``gone`` fails; ``slow`` is pending when it is asked for first; ``poison`` is answered by 422.
+    ``gone`` fails; ``flaky`` fails unless it is forced; ``slow`` ends last, and is pending in a
+    check's first answer; ``stuck`` is pending until it is released; a list with ``poison`` is
+    answered by 422.
 
     Attributes:
-        asked: how often each URL, or hash of an upload, was to be judged.
-        batches: the URLs of each request.
+        asked: how often each URL, or hash of an upload, was to be checked.
+        lists: the URLs of each check and scan that was accepted.
         troubles: answers to be given before any other.
-        forgetful: whether the checks are forgotten as soon as they are begun.
-        seconds: how long each request takes.
+        forgetful: whether the next scan is forgotten after its first results.
+        seconds: how long it takes to create a scan, and each of its results.
+        quota: how many URLs may yet be asked for; any number, if none.
+        retry_after: what is said of a quota that is used up, in seconds.
+        most: the URLs of a list, at most.
+        released: whether what is stuck ends now.
+        scans: the URLs of each scan that is not forgotten.
+        cancelled: the ids of cancelled scans.
+        keys: which scan each idempotency key made.
     """
 
     def __init__(self, server: HTTPServer) -> None:
         self.url = server.url_for("").rstrip("/")
         self.asked: Counter[str] = Counter()
-        self.batches: list[list[str]] = []
+        self.lists: list[list[str]] = []
         self.troubles: deque[Response] = deque()
         self.forgetful = False
         self.seconds = 0.0
+        self.quota: int | None = None
+        self.retry_after = 3600
+        self.most = 50_000
+        self.released = threading.Event()
+        self.scans: dict[str, list[str]] = {}
+        self.cancelled: set[str] = set()
+        self.keys: dict[str, str] = {}
         self._checks: dict[str, list[str]] = {}
+        self._forced: set[str] = set()
         self._lock = threading.Lock()
-        server.expect_request("/healthz").respond_with_data("{}")
-        server.expect_request("/v1/checks", "POST").respond_with_handler(self._create)
-        server.expect_request("/v1/images", "POST").respond_with_handler(self._upload)
-        server.expect_request(re.compile("/v1/checks/.+"), "GET").respond_with_handler(self._look)
+        expect = server.expect_request
+        expect("/healthz").respond_with_data("{}")
+        expect("/v1/checks", "POST").respond_with_handler(self._check)
+        expect(re.compile("/v1/checks/.+"), "GET").respond_with_handler(self._look)
+        expect("/v1/images", "POST").respond_with_handler(self._upload)
+        expect("/v1/scans", "POST").respond_with_handler(self._scan)
+        expect(re.compile("/v1/scans/.+/results")).respond_with_handler(self._results)
+        expect(re.compile("/v1/scans/[^/]+"), "DELETE").respond_with_handler(self._cancel)
 
-    def _create(self, request: Request) -> Response:
-        time.sleep(self.seconds)
+    def _accept(self, urls: list[str], *, force: bool) -> Response | None:
+        """Charge for a list; return the answer if it is refused."""
+        if self.troubles:
+            return self.troubles.popleft()
+        if len(urls) > self.most:
+            return problem(413, f"{self.most} URLs are allowed.")
+        if self.quota is not None and len(urls) > self.quota:
+            return problem(429, "9 URLs a day.", **{"Retry-After": str(self.retry_after)})
+        if any("poison" in url for url in urls):
+            return problem(422, "One of the URLs cannot be taken.")
+        if self.quota is not None:
+            self.quota -= len(urls)
+        self.lists.append(urls)
+        self._forced.update(urls if force else ())
+        self.asked.update(urls)
+        return None
+
+    def _item(self, url: str, *, pending: bool = False) -> CheckItem:
+        if "gone" in url or ("flaky" in url and url not in self._forced):
+            return failed(url)
+        return CheckItem(url=url, status="pending") if pending else done(url)
+
+    # Checks
+
+    def _check(self, request: Request) -> Response:
         urls: list[str] = request.get_json()["urls"]
         with self._lock:
-            if self.troubles:
-                return self.troubles.popleft()
-            self.batches.append(urls)
-            if any("poison" in url for url in urls):
-                return problem(422, "One of the URLs cannot be taken.")
-            self.asked.update(urls)
+            if refusal := self._accept(urls, force=False):
+                return refusal
             self._checks[check_id := f"{len(self._checks):032x}"] = urls
-        return self._reply(check_id, [self._item(url, look=False) for url in urls])
+        return self._reply(check_id, [self._item(url, pending="slow" in url) for url in urls])
 
     def _upload(self, request: Request) -> Response:
         sha256 = hashlib.sha256(request.files["image"].read()).hexdigest()
@@ -104,18 +146,7 @@ class FakeApi:
 
     def _look(self, request: Request) -> Response:
         check_id = request.path.rpartition("/")[2]
-        with self._lock:
-            if self.forgetful:
-                self.forgetful = False
-                return problem(404, "There is no such check.")
-        return self._reply(check_id, [self._item(url, look=True) for url in self._checks[check_id]])
-
-    def _item(self, url: str, *, look: bool) -> CheckItem:
-        if "gone" in url:
-            return failed(url)
-        if "slow" in url and not look and self.asked[url] < 2:
-            return CheckItem(url=url, status="pending")
-        return done(url)
+        return self._reply(check_id, [self._item(url) for url in self._checks[check_id]])
 
     @staticmethod
     def _reply(check_id: str, items: Sequence[CheckItem]) -> Response:
@@ -126,3 +157,46 @@ class FakeApi:
             "items": [item.model_dump(mode="json", exclude_none=True) for item in items],
         }
         return Response(json.dumps(body), 202 if pending else 200, content_type="application/json")
+
+    # Scans
+
+    def _scan(self, request: Request) -> Response:
+        time.sleep(self.seconds)
+        urls = [json.loads(line)["url"] for line in request.data.splitlines()]
+        key = request.headers["Idempotency-Key"]
+        with self._lock:
+            if (scan_id := self.keys.get(key)) is None:
+                if refusal := self._accept(urls, force=request.args["force"] == "true"):
+                    return refusal
+                self.keys[key] = scan_id = f"{len(self.keys):032x}"
+                self.scans[scan_id] = urls
+        body = {**SCAN, "id": scan_id}
+        return Response(json.dumps(body), 202, content_type="application/json")
+
+    def _cancel(self, request: Request) -> Response:
+        scan_id = request.path.rpartition("/")[2]
+        self.cancelled.add(scan_id)
+        return Response(json.dumps({**SCAN, "id": scan_id}), content_type="application/json")
+
+    def _results(self, request: Request) -> Response:
+        scan_id = request.path.split("/")[3]
+        if scan_id not in self.scans:
+            return problem(404, "There is no such scan.")
+        return Response(self._lines(scan_id), content_type="application/jsonl")
+
+    def _lines(self, scan_id: str) -> Iterator[bytes]:
+        urls = list(enumerate(self.scans[scan_id]))
+        for index, url in sorted(urls, key=lambda each: _LAST.search(each[1]) is not None):
+            if self.forgetful and _LAST.search(url):
+                self.forgetful = False
+                del self.scans[scan_id]
+                return
+            if "stuck" in url:
+                while not self.released.wait(0.05) and scan_id not in self.cancelled:
+                    yield b"\n"
+            time.sleep(self.seconds)
+            item = self._item(url)
+            if scan_id in self.cancelled:
+                error = CheckError(ErrorCode.CANCELLED, "The scan was cancelled.")
+                item = CheckItem.failed(url, error)
+            yield ScanLine(index=index, **dict(item)).model_dump_json().encode() + b"\n"

@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
-from backend.stack import Stack
+from backend.supervisor import Supervisor
 from models.errors import ErrorCode
 from tests.conftest import hits, until
 from tests.pictures import drawing, encoded, photograph
@@ -41,7 +41,7 @@ class Api:
 
 
 @pytest.fixture
-def api(stack: Stack) -> Api:
+def api(stack: Supervisor) -> Api:
     return Api(stack.url)
 
 
@@ -190,7 +190,9 @@ def test_a_lookup_tells_what_is_known_and_fetches_nothing(api: Api, site: HTTPSe
     assert hits(site, "/unknown.jpg") == 0
 
 
-def test_an_uploaded_image_is_judged_and_its_bytes_are_not_kept(api: Api, stack: Stack) -> None:
+def test_an_uploaded_image_is_judged_and_its_bytes_are_not_kept(
+    api: Api, stack: Supervisor
+) -> None:
     data = encoded(drawing(8), "WEBP")
     answer = api.upload(data)
     assert answer.status_code == 200
@@ -210,7 +212,7 @@ def test_an_upload_of_an_image_seen_on_the_web_is_known_at_once(api: Api, site: 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"hello", encoded(photograph())[:4000]])
 def test_an_upload_that_is_no_image_fails_as_an_item_and_is_not_kept(
-    api: Api, stack: Stack, data: bytes
+    api: Api, stack: Supervisor, data: bytes
 ) -> None:
     (item,) = api.upload(data).json()["items"]
     until(lambda: not list((stack.settings.data_dir / "uploads").iterdir()), "it is deleted")
@@ -224,7 +226,7 @@ def test_a_client_cannot_name_an_upload_as_a_url(api: Api) -> None:
 
 
 def test_waiting_is_for_a_notification_and_not_a_poll_loop(
-    api: Api, site: HTTPServer, stack: Stack
+    api: Api, site: HTTPServer, stack: Supervisor
 ) -> None:
     assert stack.settings.redis_url is not None
     url = serve(site, "/slow.jpg", encoded(drawing(10)), delay=2)

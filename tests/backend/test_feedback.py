@@ -1,26 +1,18 @@
-"""Feedback over HTTP: what people know better is kept, and changes no verdict."""
+"""Feedback over HTTP: it is stored, and changes no verdict."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from backend.app import create_app
-from backend.keys import KeyStore
+from backend.api_keys import KeyStore
 from models.verdict import Verdict
 from tests.backend.test_lookups import URL, remember
-from tests.conftest import settings_at
-from tests.workers.test_store import SHA
-from workers.feedback import FeedbackStore
-
-
-@pytest.fixture
-def client(valkey_url: str, tmp_path: Path) -> FlaskClient:
-    return create_app(settings_at(tmp_path, redis_url=valkey_url)).test_client()
+from tests.workers.storage.test_verdict_cache import SHA
+from workers.storage.feedback import FeedbackStore
 
 
 @pytest.fixture

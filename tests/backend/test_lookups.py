@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from backend.app import create_app
 from models.manifest import load_manifest
 from models.verdict import Verdict
-from tests.conftest import settings_at
-from tests.workers.test_store import SHA, a_verdict
-from workers.fetch.urls import address_hash
-from workers.store import Known, Store, upload_address
+from tests.conftest import stores_of
+from tests.workers.storage.test_verdict_cache import SHA, a_verdict
+from workers.fetching.urls import address_hash
+from workers.storage.verdict_cache import CacheEntry, upload_address
 
 URL = "https://example.com/a.jpg"
 HASH = address_hash(URL)
-VERSION = load_manifest().version_with("always")
+VERSION = load_manifest().version_for("always")
 
 
 pytestmark = pytest.mark.usefixtures("redis")  # an empty one
-
-
-@pytest.fixture
-def client(valkey_url: str, tmp_path: Path) -> FlaskClient:
-    settings = settings_at(tmp_path, redis_url=valkey_url, allowed_origins="https://desk.example")
-    return create_app(settings).test_client()
 
 
 @pytest.fixture
@@ -40,11 +33,12 @@ def known(redis: Redis) -> Verdict:
 
 
 def remember(redis: Redis, address: str, sha256: str = SHA) -> Verdict:
-    store = Store(redis, model_version=VERSION, verdict_ttl=3600, failure_ttl=300)
+    stores = stores_of(redis, VERSION)
     verdict = a_verdict(sha256).model_copy(update={"model_version": VERSION})
-    store.save_verdict(verdict)
-    store.finish(address, Known(at=time.time(), verdict=verdict))
-    return verdict
+    stores.cache.save_verdict(verdict)
+    kept = stores.cache.save_entry(address, CacheEntry(at=time.time(), verdict=verdict)).verdict
+    assert kept is not None
+    return kept.model_copy(update={"cached": True})
 
 
 def looked_up(client: FlaskClient, **body: list[str]) -> list[dict[str, Any]]:
@@ -187,9 +181,13 @@ def test_a_new_verdict_has_a_new_etag(client: FlaskClient, redis: Redis) -> None
 
 
 @pytest.mark.usefixtures("known")
-def test_a_permitted_page_can_read_an_answer_whoever_asked_before_it(client: FlaskClient) -> None:
+def test_a_permitted_page_can_read_an_answer_whoever_asked_before_it(
+    client_with: Callable[..., FlaskClient],
+) -> None:
     origin = "https://desk.example"
-    answer = client.get(f"/v1/lookups/{HASH[:5]}", headers={"Origin": origin})
+    answer = client_with(allowed_origins=origin).get(
+        f"/v1/lookups/{HASH[:5]}", headers={"Origin": origin}
+    )
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert "Origin" in answer.headers["Vary"]
 
@@ -208,12 +206,12 @@ def test_no_other_answer_is_kept_by_a_cache(client: FlaskClient) -> None:
 
 def test_a_verdict_is_written_in_one_round_trip(redis: Redis) -> None:
     remember(redis, URL)  # connects
-    store = Store(redis, model_version=VERSION, verdict_ttl=3600, failure_ttl=300)
-    known = Known(at=time.time(), verdict=store.verdict(SHA))
+    stores = stores_of(redis, VERSION)
+    known = CacheEntry(at=time.time(), verdict=stores.cache.verdict(SHA))
 
     def reads() -> int:
         return int(redis.info("stats")["total_reads_processed"])
 
     before = reads()
-    store.finish(URL, known)
+    stores.cache.save_entry(URL, known)
     assert reads() - before <= 2, "the pipeline, and the question itself"

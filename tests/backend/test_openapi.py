@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,10 @@ from schemathesis.generation import GenerationMode
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
+from backend.api_keys import KeyStore
 from backend.app import create_app
-from backend.keys import KeyStore
+from backend.middleware.problems import Problem
 from backend.openapi import REPLIES, REQUESTS
-from backend.problems import Problem
 from backend.schemas.checks import LONGEST_WAIT, CheckEvent
 from backend.schemas.ops import Health, Readiness
 from backend.schemas.scans import ScanLine
@@ -33,14 +34,14 @@ from tests.machines.roles import api
 CALLS = (
     *("POST /v1/checks", "GET /v1/checks/{id}", "GET /v1/checks/{id}/events"),
     *("POST /v1/lookups", "GET /v1/lookups/{prefix}", "POST /v1/images", "POST /v1/feedback"),
-    *("POST /v1/scans", "GET /v1/scans/{id}", "DELETE /v1/scans/{id}"),
-    *("GET /v1/scans/{id}/results", "GET /v1/scans/{id}/events"),
+    *("POST /v1/scans", "GET /v1/scans", "GET /v1/scans/{id}", "DELETE /v1/scans/{id}"),
+    *("GET /v1/scans/{id}/results", "GET /v1/scans/{id}/events", "GET /v1/usage"),
     *("GET /healthz", "GET /readyz", "GET /metrics"),
 )
 LINES = (CheckEvent, ScanLine)
 """What is in a stream, and shown in docs/api.md."""
-MOST_EXAMPLES = 25
-"""A call and kind of data; all together take about a minute."""
+MOST_EXAMPLES = 10
+"""Examples for each call and kind of data."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def described(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with Redis.from_url(own) as redis:
         try:
             with api(settings_at(folder, redis_url=own), folder) as url:
-                yield schemathesis.openapi.from_url(f"{url}/openapi/openapi.json")
+                yield schemathesis.openapi.from_url(f"{url}/openapi.json")
         finally:
             redis.flushdb()
 
@@ -93,7 +94,10 @@ def test_every_answer_is_as_described(
         _do_not_wait(case)
         if mode.is_positive:
             _keep_to_the_words(case)
-        case.call_and_validate(timeout=30, excluded_checks=_beyond_description(case))
+        answer = case.call(timeout=30)
+        # Gunicorn itself refuses a request line of more than 4,094 bytes.
+        if answer.status_code != HTTPStatus.REQUEST_URI_TOO_LONG:
+            case.validate_response(answer, excluded_checks=_beyond_description(case))
 
     as_described()
 
@@ -103,7 +107,7 @@ def test_where_a_key_is_needed_none_and_a_wrong_one_are_refused(
 ) -> None:
     own = valkey_url.removesuffix("/0") + "/2"
     app = create_app(settings_at(tmp_path, redis_url=own, require_key=True))
-    description = schemathesis.openapi.from_wsgi("/openapi/openapi.json", app)
+    description = schemathesis.openapi.from_wsgi("/openapi.json", app)
     with Redis.from_url(own) as redis:
         _, secret = KeyStore(redis).create("tests")
 
@@ -135,6 +139,11 @@ def _keep_to_the_words(case: schemathesis.Case) -> None:
     """Keep to what is said of the calls in words, for which OpenAPI has no form."""
     if "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = uuid.uuid4().hex  # "the same request"
+    for part in (case.body, case.query):
+        if isinstance(part, dict) and "webhook" in part:
+            part["webhook"] = "https://hooks.example/"  # "An https URL", and in one place
+    if isinstance(case.body, dict) and "webhook" in case.body:
+        case.query.pop("webhook", None)
     if case.query.get("follow"):
         case.query["order"] = "finished"
 

@@ -1,10 +1,11 @@
-"""Where all of Assay sends packets, seen from outside it: a trap and a tap in its own network."""
+"""Where Assay sends packets, which names it looks up and what it writes, seen from outside it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,38 +13,50 @@ import pytest
 from models.errors import ErrorCode
 from tests.backend.namespace import NAMES, PUBLIC, private_addresses, url_of
 
+pytestmark = pytest.mark.slow
+
 ALONE = ("unshare", "--map-root-user", "--net", "--mount")
 
 
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What became of every URL, and where packets went, in a namespace without a way out."""
+def run_alone(module: str, folder: Path) -> dict[str, Any]:
+    """Run a module with this folder in a network namespace without a way out; return what it saw.
+
+    Skips the test where no such namespace can be made.
+    """
     try:
         trial = [*ALONE, "ip", "route", "add", "local", "0.0.0.0/0", "dev", "lo"]
         subprocess.run(trial, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         words = getattr(error, "stderr", b"").decode().strip() or str(error)
         pytest.skip(f"no network namespace can be made here: {words}")
-    folder = tmp_path_factory.mktemp("namespace")
     run = subprocess.run(
-        [*ALONE, sys.executable, "-m", "tests.backend.namespace", str(folder)],
+        [*ALONE, sys.executable, "-m", module, str(folder)],
         capture_output=True,
         text=True,
         timeout=280,
     )
     assert run.returncode == 0, run.stderr
-    return dict(json.loads(run.stdout))
+    return dict(json.loads(run.stdout.splitlines()[-1]))
 
 
-def test_the_trap_and_the_tap_notice_a_connection_to_a_private_address(
-    seen: dict[str, Any],
-) -> None:
-    assert seen["noticed"]
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What became of every URL, and where packets went."""
+    return run_alone("tests.backend.namespace", tmp_path_factory.mktemp("namespace"))
 
 
-def test_no_packet_is_sent_to_a_private_address(seen: dict[str, Any]) -> None:
+def test_no_packet_is_sent_but_to_public_addresses_of_images(seen: dict[str, Any]) -> None:
     assert set(seen["reached"]) == PUBLIC
-    assert set(seen["sent"]) <= PUBLIC | {"127.0.0.1", "::1"}, "and what Assay's parts tell another"
+    assert set(seen["sent"]) <= PUBLIC | {"127.0.0.1", "::1"}, "or among Assay's own processes"
+
+
+def test_no_name_is_looked_up_that_nobody_asked_for(seen: dict[str, Any]) -> None:
+    assert seen["asked"] == []
+
+
+def test_nothing_is_written_outside_the_data_folder(seen: dict[str, Any]) -> None:
+    libraries = ("training/.keras", "training/.cache", "training/.config")
+    assert [path for path in seen["written"] if not path.startswith(libraries)] == []
 
 
 def test_a_worker_refuses_every_private_address_by_itself(seen: dict[str, Any]) -> None:

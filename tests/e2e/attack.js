@@ -5,7 +5,7 @@ async ({ api, bait, id }) => {
   const body = JSON.stringify({ urls: [bait], wait: 0 });
   const json = { "Content-Type": "application/json" };
   const known = `/v1/checks/${id}`;
-  const at = (way, path) => `${api}${path}?way=${way}`;
+  const at = (way, path) => `${api}${path}#${way}`; // the server never sees the fragment
 
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 128;
@@ -92,7 +92,7 @@ async ({ api, bait, id }) => {
     };
   });
   await new Promise((resolve) => {
-    const socket = new WebSocket(at("socket", known).replace("http", "ws"));
+    const socket = new WebSocket(`${api}${known}`.replace("http", "ws"));
     socket.onopen = () => (read.socket = "open");
     socket.onclose = resolve;
   });

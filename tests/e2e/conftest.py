@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
 from pytest_httpserver import HTTPServer
 
-from backend.stack import Stack
+from backend.supervisor import Supervisor
 from tests.e2e.browser import chromium, use_server
 from tests.e2e.pages import favicon
 
-expect.set_options(timeout=15_000)
+# A busy machine takes long; what is there at once is not waited for.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,7 @@ def browser(
 
 
 @pytest.fixture
-def context(browser: BrowserContext, stack: Stack) -> BrowserContext:
+def context(browser: BrowserContext, stack: Supervisor) -> BrowserContext:
     """The browser, with the extension's settings as they are at first, but for the server."""
     use_server(browser, stack.url)
     return browser
@@ -40,6 +41,6 @@ def context(browser: BrowserContext, stack: Stack) -> BrowserContext:
 def page(context: BrowserContext, site: HTTPServer) -> Iterator[Page]:
     favicon(site)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     yield page
     page.close()

@@ -1,9 +1,16 @@
-"""Take the README's picture: ``python -m tests.e2e.screenshot extension/screenshot.jpg``."""
+"""Take the README's picture: ``python -m tests.e2e.screenshot extension/screenshot.jpg AI_IMAGE…``.
+
+The page mixes the AI images that are given with photographs and drawings that were not made by AI.
+The card of the last AI image is open. The README's picture shows outputs of FLUX.1: single images
+cut from ``assets/schnell_grid.jpg`` and ``assets/dev_grid.jpg`` of ``black-forest-labs/flux`` on
+GitHub (Apache-2.0).
+"""
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -13,7 +20,7 @@ from playwright.sync_api import BrowserContext, expect, sync_playwright
 from pytest_httpserver import HTTPServer
 from skimage import data
 
-from backend.stack import Stack
+from backend.supervisor import Supervisor
 from settings import Settings
 from tests.e2e.browser import chromium, use_server
 from tests.e2e.pages import TYPES, favicon, img, serve_image, serve_page
@@ -29,7 +36,7 @@ STYLE = """<style>
   main { columns: 4; column-gap: 16px }
   img { display: block; width: 100%; margin-bottom: 16px; border-radius: 6px }
 </style>"""
-HEADING = "<h1>Found pictures <small>photographs and drawings, from everywhere</small></h1>"
+HEADING = "<h1>Found pictures <small>from everywhere</small></h1>"
 LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 200" width="300" height="200">
   <rect width="300" height="200" fill="#e8dcc4"/><circle cx="215" cy="70" r="34" fill="#d9793f"/>
   <path d="M0 150 70 80l50 50 45-40 135 90v20H0Z" fill="#3f5f5a"/></svg>"""
@@ -55,42 +62,42 @@ def landscape(seed: int, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(pixels.astype(np.uint8)).filter(ImageFilter.GaussianBlur(0.7))
 
 
-def pictures() -> dict[str, bytes]:
-    """Return the page's pictures by file name; the formats are mixed."""
+def pictures(ai_images: Sequence[Path]) -> list[tuple[str, bytes]]:
+    """Return the page's pictures, each with a file name; the formats are mixed."""
     cut = data.hubble_deep_field()[:600, :800], data.stereo_motorcycle()[0][:, 60:680]
     shown = {
         "astronaut.jpg": Image.fromarray(data.astronaut()),
-        "dusk.png": landscape(3, (600, 400)),
         "coffee.webp": Image.fromarray(data.coffee()),
-        "moon.gif": Image.fromarray(data.moon()),
         "cat.avif": Image.fromarray(data.chelsea()),
         "rocket.bmp": Image.fromarray(data.rocket()),
         "morning.webp": landscape(11, (500, 440)),
         "galaxies.jpg": Image.fromarray(cut[0]),
         "motorcycle.png": Image.fromarray(cut[1]),
         "coins.jpg": Image.fromarray(data.coins()),
-        "noon.avif": landscape(24, (640, 400)),
     }
-    files = {name: encoded(each, TYPES[name.rpartition(".")[2]]) for name, each in shown.items()}
-    return files | {"poster.svg": LOGO}
+    made = [(name, encoded(each, TYPES[name.rpartition(".")[2]])) for name, each in shown.items()]
+    made.append(("poster.svg", LOGO))
+    for place, path in enumerate(ai_images):
+        made.insert(1 + 3 * place, (path.name, path.read_bytes()))
+    return made
 
 
-def take(context: BrowserContext, address: str, target: Path) -> None:
+def take(context: BrowserContext, address: str, images: int, opened: str, target: Path) -> None:
     """Open the page, wait for every badge, open one card, and save what is seen."""
     page = context.new_page()
     page.goto(address)
-    expect(page.locator(".badge:not([data-state=checking])")).to_have_count(12, timeout=30_000)
-    page.locator(".badge[aria-label$='“coins.jpg”']").click()
+    expect(page.locator(".badge:not([data-state=checking])")).to_have_count(images, timeout=30_000)
+    page.locator(f".badge[aria-label$='“{opened}”']").click()
     page.get_by_role("dialog").wait_for()
-    page.screenshot(path=target, animations="disabled")
+    page.screenshot(path=target, animations="disabled", type="jpeg", quality=75)
 
 
-def main(target: Path) -> None:
+def main(target: Path, *ai_images: Path) -> None:
     """Start everything, take the picture, and stop everything."""
     with (
         tempfile.TemporaryDirectory() as folder,
         HTTPServer(host="127.0.0.1", threaded=True) as site,
-        Stack(
+        Supervisor(
             Settings(
                 data_dir=Path(folder, "data"),
                 bind="127.0.0.1:0",
@@ -104,12 +111,13 @@ def main(target: Path) -> None:
     ):
         favicon(site)
         use_server(context, stack.url)
+        shown = pictures(ai_images)
         images = "".join(
-            img(serve_image(site, f"/{name}", content), alt=name)
-            for name, content in pictures().items()
+            img(serve_image(site, f"/{name}", content), alt=name) for name, content in shown
         )
-        take(context, serve_page(site, f"{HEADING}<main>{images}</main>", head=STYLE), target)
+        address = serve_page(site, f"{HEADING}<main>{images}</main>", head=STYLE)
+        take(context, address, len(shown), ai_images[-1].name, target)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

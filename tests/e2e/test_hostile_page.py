@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, Playwright
 from pytest_httpserver import HTTPServer
 from redis import Redis
 
-from backend.stack import Stack
+from backend.supervisor import Supervisor
 from tests.conftest import hits, until
 from tests.e2e.browser import bare_chromium
 from tests.pictures import drawing, encoded
@@ -50,7 +50,7 @@ def page(browser: Browser) -> Iterator[Page]:
 class Victim:
     """The running API, with a check whose id the attacker has come to know."""
 
-    def __init__(self, stack: Stack, site: HTTPServer) -> None:
+    def __init__(self, stack: Supervisor, site: HTTPServer) -> None:
         self.url = stack.url
         self._redis = Redis.from_url(str(stack.settings.redis_url))
         self._site = site
@@ -63,7 +63,7 @@ class Victim:
     def _jobs(self) -> set[bytes]:
         return {
             key
-            for pattern in ("assay:check:*", "assay:scan*", "assay:flight:*", "assay:address:*")
+            for pattern in ("assay:check:*", "assay:scan*", "assay:claim:*", "assay:address:*")
             for key in self._redis.scan_iter(pattern)
         }
 
@@ -73,7 +73,7 @@ class Victim:
 
 
 @pytest.fixture
-def victim(stack: Stack, site: HTTPServer) -> Victim:
+def victim(stack: Supervisor, site: HTTPServer) -> Victim:
     return Victim(stack, site)
 
 
@@ -83,8 +83,8 @@ def attack(page: Page, address: str, victim: Victim, api: str) -> tuple[dict[str
     statuses: dict[str, int] = {}
 
     def note_request(event: dict[str, Any]) -> None:
-        if way := parse_qs(urlsplit(event["request"]["url"]).query).get("way"):
-            ways[event["requestId"]] = way[0]
+        if fragment := event["request"].get("urlFragment"):
+            ways[event["requestId"]] = fragment.removeprefix("#")
 
     def note_status(event: dict[str, Any]) -> None:
         statuses[event["requestId"]] = event["statusCode"]

@@ -19,7 +19,9 @@ import psutil
 import requests
 from redis import Redis, RedisError
 
-from backend.stack import environment, find_server, free_port, is_ready
+from backend.embedded_valkey import find_server
+from backend.processes import environment, free_port
+from backend.supervisor import is_ready
 from settings import Settings
 from tests.conftest import settings_at, until
 
@@ -226,7 +228,7 @@ class Cluster:
         return Counter(
             (part.env["ASSAY_SECOND_LOOK"], event["sha256"])
             for part in self.workers
-            for event in part.events("judged")
+            for event in part.events("classified")
         )
 
     def api_was_down(self, at: float, grace: float = 0.5) -> bool:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import requests
+from requests.exceptions import ChunkedEncodingError
 
 from tests.faults.cluster import Cluster
 from tests.faults.site import sha256_of
@@ -34,7 +35,7 @@ class Drive:
         faulty: answers that no client may see: a 5xx but 503 with Retry-After.
         refused: when no connection could be made.
         broken: when a connection broke before the answer was whole.
-        counted: how many URLs of a scan have an end by now.
+        counted: URLs that have ended in a scan whose results were not read yet.
         seconds: how long it took.
     """
 
@@ -52,7 +53,7 @@ class Drive:
     def ended(self) -> int:
         """How many URLs have an end by now."""
         items = list(self.items.values())
-        return max(self.counted, sum(item["status"] in ("done", "failed") for item in items))
+        return self.counted + sum(item["status"] in ("done", "failed") for item in items)
 
     @property
     def verdicts(self) -> int:
@@ -92,7 +93,7 @@ class Drive:
         while time.monotonic() < until:
             try:
                 answer = requests.request(method, url, timeout=(10, 60), **request)
-            except requests.ConnectionError as error:
+            except (requests.ConnectionError, ChunkedEncodingError) as error:
                 refused = "refused" in str(error)
                 (self.refused if refused else self.broken).append(time.monotonic())
                 time.sleep(0.25)
@@ -112,80 +113,97 @@ class Drive:
 
 
 def through_checks(
-    server: str, urls: Sequence[str], *, clients: int = 20, patience: float = PATIENCE
+    server: str, urls: Sequence[str], *, clients: int = 20
 ) -> tuple[Drive, Callable[[], Drive]]:
-    """Have the URLs checked by many clients at once, each with one check of its share.
+    """Check the URLs by many clients at once; each sends one check of its share.
 
     Returns:
-        What is known by now, and what to call to wait for the end.
+        What is known so far, and a function that waits for the end.
     """
     drive = Drive(list(urls))
-    batches = [drive.urls[n::clients] for n in range(clients)]
-    until = time.monotonic() + patience
-
-    def follow(batch: list[str]) -> None:
-        place = None
-        while time.monotonic() < until:
-            if place is None:
-                asked = {"urls": batch, "queue": "bulk"}
-                answer = drive.ask("POST", f"{server}/v1/checks", until, json=asked)
-            else:
-                answer = drive.ask("GET", f"{server}{place}?wait=5", until)
-            if answer is None:
-                return
-            if answer.status_code == 404:  # a store that forgot the check
-                place = None
-                continue
-            if answer.status_code not in (200, 202):
-                drive.faulty.append(f"{answer.status_code} {answer.text}")
-                return
-            drive.items |= {item["url"]: item for item in answer.json()["items"]}
-            if answer.status_code == 200:
-                return
-            place = answer.headers["Location"]
-            time.sleep(int(answer.headers["Retry-After"]))
-
-    return drive, _in_threads(drive, [partial(follow, batch) for batch in batches])
+    return drive, _in_threads(drive, _checks(drive, server, drive.urls, clients))
 
 
-def through_a_scan(
-    server: str, urls: Sequence[str], *, patience: float = PATIENCE
-) -> tuple[Drive, Callable[[], Drive]]:
-    """Have the URLs judged by one scan; its results are read when it has ended.
+def through_a_scan(server: str, urls: Sequence[str]) -> tuple[Drive, Callable[[], Drive]]:
+    """Send the URLs as one scan; its results are read when it has ended.
 
     Returns:
-        What is known by now, and what to call to wait for the end.
+        What is known so far, and a function that waits for the end.
     """
     drive = Drive(list(urls))
-    until = time.monotonic() + patience
-    # The same request may be sent again when its answer was lost.
-    key = {"Idempotency-Key": uuid.uuid4().hex}
+    return drive, _in_threads(drive, [partial(_follow_scan, drive, server, drive.urls)])
 
-    def follow() -> None:
-        body = {"urls": drive.urls}
-        scans = f"{server}/v1/scans"
-        answer = drive.ask("POST", scans, until, json=body, headers=key)
-        while answer is not None and answer.status_code in (200, 202, 409):
-            if answer.status_code == 409:  # is being dealt with
-                time.sleep(int(answer.headers["Retry-After"]))
-                answer = drive.ask("POST", scans, until, json=body, headers=key)
-                continue
-            scan = answer.json()
-            drive.counted = scan["counts"]["done"] + scan["counts"]["failed"]
-            if scan["status"] != "running":
-                break
-            time.sleep(min(1, int(answer.headers["Retry-After"])))
-            answer = drive.ask("GET", server + scan["links"]["self"], until)
+
+def through_both(server: str, urls: Sequence[str]) -> tuple[Drive, Callable[[], Drive]]:
+    """Send every other URL in one scan, and check the rest meanwhile.
+
+    Returns:
+        What is known so far, and a function that waits for the end.
+    """
+    drive = Drive(list(urls))
+    clients = _checks(drive, server, drive.urls[::2], clients=20)
+    return drive, _in_threads(
+        drive, [partial(_follow_scan, drive, server, drive.urls[1::2]), *clients]
+    )
+
+
+def _checks(
+    drive: Drive, server: str, urls: Sequence[str], clients: int
+) -> list[Callable[[], None]]:
+    return [partial(_follow_check, drive, server, urls[n::clients]) for n in range(clients)]
+
+
+def _follow_check(drive: Drive, server: str, batch: Sequence[str]) -> None:
+    """Send a check, and ask for it until it has ended."""
+    until = time.monotonic() + PATIENCE
+    place = None
+    while time.monotonic() < until:
+        if place is None:
+            answer = drive.ask("POST", f"{server}/v1/checks", until, json={"urls": batch})
         else:
-            drive.faulty.append(answer.text if answer is not None else "it took too long")
+            answer = drive.ask("GET", f"{server}{place}?wait=5", until)
+        if answer is None:
             return
-        answer = drive.ask("GET", server + scan["links"]["results"], until)
-        if answer is not None:
-            lines = [json.loads(line) for line in answer.text.splitlines()]
-            assert [line["index"] for line in lines] == list(range(len(drive.urls)))
-            drive.items = {line["url"]: line for line in lines}
+        if answer.status_code == 404:  # a store that forgot the check
+            place = None
+            continue
+        if answer.status_code not in (200, 202):
+            drive.faulty.append(f"{answer.status_code} {answer.text}")
+            return
+        drive.items |= {item["url"]: item for item in answer.json()["items"]}
+        if answer.status_code == 200:
+            return
+        place = answer.headers["Location"]
+        time.sleep(int(answer.headers["Retry-After"]))
 
-    return drive, _in_threads(drive, [follow])
+
+def _follow_scan(drive: Drive, server: str, urls: Sequence[str]) -> None:
+    """Create a scan, wait for its end, and read its results."""
+    until = time.monotonic() + PATIENCE
+    # With a key the request may be sent again when its answer was lost.
+    headers = {"Idempotency-Key": uuid.uuid4().hex}
+    body, scans = {"urls": urls}, f"{server}/v1/scans"
+    answer = drive.ask("POST", scans, until, json=body, headers=headers)
+    while answer is not None and answer.status_code in (200, 202, 409):
+        if answer.status_code == 409:  # the first request is still being handled
+            time.sleep(int(answer.headers["Retry-After"]))
+            answer = drive.ask("POST", scans, until, json=body, headers=headers)
+            continue
+        scan = answer.json()
+        drive.counted = scan["counts"]["done"] + scan["counts"]["failed"]
+        if scan["status"] != "running":
+            break
+        time.sleep(min(1, int(answer.headers["Retry-After"])))
+        answer = drive.ask("GET", server + scan["links"]["self"], until)
+    else:
+        drive.faulty.append(answer.text if answer is not None else "it took too long")
+        return
+    answer = drive.ask("GET", server + scan["links"]["results"], until)
+    if answer is not None:
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        assert [line["index"] for line in lines] == list(range(len(urls)))
+        drive.counted = 0
+        drive.items |= {line["url"]: line for line in lines}
 
 
 def _in_threads(drive: Drive, clients: Sequence[Callable[[], None]]) -> Callable[[], Drive]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import requests
@@ -41,17 +40,16 @@ def test_a_full_disk_under_valkey_stops_work_and_loses_none(
     ):
         urls = images.urls(URLS)
         drive, end = through_a_scan(cluster.url, urls)
-        until(lambda: drive.ended >= 300, "some are judged", 600)
+        until(lambda: drive.ended >= 40, "some are judged", 600)
         disk.fill()
         # The answer of the one that finds out may be an acceptance; see docs/reliability.md.
         until(lambda: begin_a_scan(cluster).status_code == 503, "what would be written is refused")
         assert_told_to_come_later(begin_a_scan(cluster))
         assert_told_to_come_later(upload(cluster, picture(1_000_000)))
-        time.sleep(20)  # so that connections to Valkey were idle
-        answer = requests.post(f"{cluster.url}/v1/lookups", json={"urls": urls[:500]}, timeout=10)
+        answer = requests.post(f"{cluster.url}/v1/lookups", json={"urls": urls}, timeout=10)
         assert answer.status_code == 200, answer.text
         known = [item for item in answer.json()["items"] if item["status"] == "done"]
-        assert len(known) >= 100, "what is known can be looked up"
+        assert len(known) >= 30, "what is known can be looked up"
         disk.clear()
         verify(cluster, end())
         assert upload(cluster, picture(1_000_000)).status_code == 200
@@ -66,7 +64,7 @@ def test_a_full_disk_for_uploads_refuses_uploads_and_nothing_else(
     ):
         disk.fill()
         assert_told_to_come_later(upload(cluster, picture(1_000_000)))
-        _, end = through_a_scan(cluster.url, images.urls(100))
+        _, end = through_a_scan(cluster.url, images.urls(40))
         verify(cluster, end())
         disk.clear()
         assert upload(cluster, picture(1_000_000)).status_code == 200
@@ -76,7 +74,7 @@ def test_logs_that_cannot_be_written_stop_nothing(tmp_path: Path, images: ImageS
     cluster = Cluster(tmp_path)
     cluster.worker.log = cluster.api.log = Path("/dev/full")
     with cluster:
-        drive, end = through_a_scan(cluster.url, images.urls(100))
+        drive, end = through_a_scan(cluster.url, images.urls(40))
         assert end().lost == []
         assert drive.faulty == []
         assert upload(cluster, picture(1_000_000)).status_code == 200

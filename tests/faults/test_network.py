@@ -17,7 +17,7 @@ def test_half_of_the_hosts_that_vanish_cost_their_own_urls_only(
     cluster: Cluster, images: ImageSite
 ) -> None:
     drive, end = through_a_scan(cluster.url, images.urls(URLS))
-    until(lambda: drive.ended >= 300, "some are judged", 600)
+    until(lambda: drive.ended >= 40, "some are judged", 600)
     gone = images.hosts[::2]
     for number, how in enumerate(("silent", "resets", "refuses", "unreachable")):
         images.fall_ill(gone[number::4], how)  # type: ignore[arg-type]

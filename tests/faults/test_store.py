@@ -10,18 +10,15 @@ import requests
 
 from tests.conftest import until
 from tests.faults.cluster import Cluster
-from tests.faults.conftest import URLS, Through, both_roads
-from tests.faults.drive import through_a_scan, verify
+from tests.faults.conftest import URLS
+from tests.faults.drive import through_a_scan, through_both, verify
 from tests.faults.site import ImageSite
 
 
-@both_roads
-def test_a_valkey_killed_three_times_costs_nothing(
-    cluster: Cluster, images: ImageSite, through: Through
-) -> None:
-    drive, end = through(cluster.url, images.urls(URLS))
+def test_a_valkey_killed_three_times_costs_nothing(cluster: Cluster, images: ImageSite) -> None:
+    drive, end = through_both(cluster.url, images.urls(URLS))
     for nth in range(1, 4):
-        until(lambda n=nth: drive.ended >= n * 300, "some are judged", 600)  # type: ignore[misc]
+        until(lambda n=nth: drive.ended >= n * 40, "some are judged", 600)  # type: ignore[misc]
         cluster.valkey.kill()
         cluster.start_valkey()
     verify(cluster, end())
@@ -41,6 +38,17 @@ def test_a_worker_outlives_a_valkey_that_goes_while_half_of_it_works(
     images.delay = 0
     _, end = through_a_scan(cluster.url, images.urls(20, first=URLS))
     verify(cluster, end())
+
+
+def test_a_worker_that_is_stopped_while_valkey_is_away_ends_without_a_traceback(
+    cluster: Cluster,
+) -> None:
+    cluster.valkey.kill()
+    log = cluster.worker.log
+    until(lambda: "Connection to broker lost" in log.read_text(), "the worker notices", 60)
+    cluster.worker.stop()
+    assert any(cluster.worker.events("redis_away"))
+    assert "Traceback" not in log.read_text()
 
 
 FULL = "maxmemory 12mb\nmaxmemory-policy volatile-lru"
@@ -85,7 +93,7 @@ def test_a_valkey_with_no_memory_left_at_all_stops_work_and_loses_none(
 ) -> None:
     cluster.redis.config_set("maxmemory-policy", "volatile-lru")
     drive, end = through_a_scan(cluster.url, images.urls(URLS))
-    until(lambda: drive.ended >= 300, "some are judged", 600)
+    until(lambda: drive.ended >= 40, "some are judged", 600)
     cluster.redis.config_set("maxmemory", "1mb")
     refused = requests.post(f"{cluster.url}/v1/scans", json={"urls": images.urls(10)}, timeout=30)
     assert refused.status_code == 503

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.stack import free_port, is_ready
+from backend.processes import free_port
+from backend.supervisor import is_ready
 from models.manifest import load_manifest
 from settings import Settings
 from tests.conftest import until
 from tests.faults.cluster import Cluster
-from tests.faults.conftest import URLS
 from tests.faults.drive import Drive, through_a_scan, through_checks, verify
 from tests.faults.site import ImageSite
 
-OLD = load_manifest().version_with("never")
-NEW = load_manifest().version_with("auto")
+OLD = load_manifest().version_for("never")
+NEW = load_manifest().version_for("auto")
 
 
 def upgraded(settings: Settings) -> Settings:
@@ -34,7 +34,7 @@ def versions(drive: Drive) -> set[str]:
 def test_two_versions_asked_for_the_same_urls_answer_with_their_own_verdicts_and_come_to_rest(
     tmp_path: Path, images: ImageSite
 ) -> None:
-    urls = images.urls(100)  # few, for the new version's member is ten times slower
+    urls = images.urls(40)  # few, for the new version's member is ten times slower
     with Cluster(tmp_path, processes=1) as cluster:
         settings = upgraded(cluster.settings)
         cluster.add(cluster.another_worker("worker-new", settings))
@@ -53,9 +53,9 @@ def test_two_versions_asked_for_the_same_urls_answer_with_their_own_verdicts_and
 def test_an_upgrade_under_way_gives_every_url_of_a_scan_one_verdict_that_names_its_version(
     cluster: Cluster, images: ImageSite
 ) -> None:
-    drive, end = through_a_scan(cluster.url, images.urls(URLS))
+    drive, end = through_a_scan(cluster.url, images.urls(120))
     # Late, for the new version's member is ten times slower.
-    until(lambda: drive.ended >= URLS - 250, "the old version has judged", 600)
+    until(lambda: drive.ended >= 80, "the old version has judged", 600)
     settings = upgraded(cluster.settings).model_copy(update={"bind": cluster.settings.bind})
     cluster.worker.stop()
     cluster.add(cluster.another_worker("worker-new", settings))

@@ -14,7 +14,7 @@ def test_a_judging_process_killed_five_times_costs_nothing(
 ) -> None:
     drive, end = through_checks(cluster.url, images.urls(URLS))
     for nth in range(1, 6):
-        until(lambda n=nth: drive.ended >= n * 200, "some are judged", 600)  # type: ignore[misc]
+        until(lambda n=nth: drive.ended >= n * 30, "some are judged", 600)  # type: ignore[misc]
         cluster.kill_a_judge()
     verify(cluster, end())
 
@@ -24,6 +24,6 @@ def test_a_whole_worker_killed_five_times_costs_nothing(
 ) -> None:
     drive, end = through_a_scan(cluster.url, images.urls(URLS))
     for nth in range(1, 6):
-        until(lambda n=nth: drive.ended >= n * 200, "some are judged", 600)  # type: ignore[misc]
+        until(lambda n=nth: drive.ended >= n * 30, "some are judged", 600)  # type: ignore[misc]
         cluster.restart_worker()
     verify(cluster, end())

@@ -17,7 +17,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["models", "PIL"]):
-    from models.container import Container, DamagedError, take_apart
+    from models.container import Container, DamagedError, parse_container
     from models.errors import ImageError
     from models.evidence import find_evidence, metadata
     from models.image import decode
@@ -35,7 +35,7 @@ def metadata_target(data: bytes) -> None:
     find_evidence(data)
     for name in ("jpeg", "png", "gif", "webp", "tiff"):
         with suppress(DamagedError):
-            take_apart(data, name)
+            parse_container(data, name)
     kind, text = data[:4], data[4:]
     metadata.find(Container(b"", exif=data))
     metadata.find(Container(b"", xmp=data))

@@ -10,14 +10,22 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.models.colour_files import P3, SAYS_SRGB, luminance
 from tests.models.credentials import Authority, created
 from tests.models.image_files import (
+    chrm,
+    cicp,
+    cicp_profile,
+    gama,
+    iccp,
     jpeg_segment,
     p3_profile,
     picture,
     png_chunk,
     with_jpeg_segment,
+    with_nclx,
     with_png_chunk,
+    with_wrong_crc,
 )
 from tests.pictures import encoded
 
@@ -80,7 +88,37 @@ def seeds() -> Iterator[bytes]:
     yield with_png_chunk(
         encoded(small.convert("1"), "PNG"), png_chunk(b"tEXt", b"Software\0NovelAI")
     )
+    yield from damaged_ends(small)
+    yield from colours(small)
     yield from (exif.tobytes(), XMP, b"<svg/>", b"\0\0\1\0" + bytes(20))
+
+
+def damaged_ends(image: Image.Image) -> Iterator[bytes]:
+    """Yield files that stop before their end, or have parts in odd places."""
+    png, gif = encoded(image, "PNG"), encoded(image, "GIF")
+    yield from (png[:-12], png[:-18], gif[:-1], gif[:-2], gif[: len(gif) // 2])
+    yield png[:-12] + with_wrong_crc(png_chunk(b"tEXt", b"Title\0x")) + png[-12:]
+    jpeg = encoded(image, "JPEG", progressive=True, quality=30)
+    last = jpeg.rindex(b"\xff\xda")
+    comment = jpeg_segment(0xFE, b"\xff\xd9\xff\xda")
+    yield from (jpeg[:-2], jpeg[:last], jpeg[:last] + comment + jpeg[last:])
+    baseline = encoded(image, "JPEG", quality=30, restart_marker_rows=1)
+    yield from (baseline[:-2] + comment[:6], baseline[: len(baseline) * 3 // 4] + b"\xff\xd9")
+
+
+def colours(image: Image.Image) -> Iterator[bytes]:
+    """Yield files that tell their colours in every way."""
+    png, avif = encoded(image.convert("L"), "PNG"), encoded(image, "AVIF")
+    for chunks in (
+        (gama(1), chrm(*P3)),
+        (SAYS_SRGB, gama(1)),
+        (cicp(9, 16), luminance(b"cLLI", 400), luminance(b"mDCV", 4000)),
+        (cicp(9, 18), iccp(p3_profile())),
+        (iccp(cicp_profile(9, 16)),),
+    ):
+        yield with_png_chunk(png, b"".join(chunks))
+    yield from (with_nclx(avif, 9, 16), with_nclx(avif, 12, 18), with_nclx(avif, 10, 8))
+    yield encoded(image, "JPEG", icc_profile=cicp_profile(12, 13), quality=30)
 
 
 if __name__ == "__main__":

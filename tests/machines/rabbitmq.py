@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kombu import Connection
 
-from backend.stack import free_port
+from backend.processes import free_port
 from tests.conftest import until
 
 CONFIGURATION = """

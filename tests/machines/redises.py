@@ -9,7 +9,8 @@ from pathlib import Path
 
 from redis import Redis, RedisError
 
-from backend.stack import find_server, free_port
+from backend.embedded_valkey import find_server
+from backend.processes import free_port
 from tests.conftest import until
 
 SLOTS = 16384
@@ -50,6 +51,11 @@ class Node:
                 stdout=output,
             )
         until(self._answers, f"the Valkey of {log} answers")
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
 
     def kill(self) -> None:
         """Kill it, as when its machine loses power."""

@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from backend.client import local_server
-from backend.stack import environment, free_port
+from backend.processes import environment, free_port
 from settings import Settings
 from tests.conftest import until
 from tests.pictures import drawing, encoded

@@ -10,18 +10,25 @@ import pytest
 from pytest_httpserver import HTTPServer
 from redis import Redis, RedisError
 
-from tests.conftest import settings_at, until
+from backend.usage_store import UsageStore
+from tests.conftest import settings_at, stores_of, until
 from tests.machines.redises import Node, cluster
 from tests.machines.roles import api, check, pictures, role, status, until_done
+from tests.workers.fetching.test_host_limits import *  # noqa: F403
 
 # The same tests again, with the `redis` of this file.
-from tests.workers.test_feedback import *  # noqa: F403
-from tests.workers.test_hosts import *  # noqa: F403
-from tests.workers.test_prefixes import *  # noqa: F403
-from tests.workers.test_scans import *  # noqa: F403
-from tests.workers.test_store import *  # noqa: F403
-from workers.connect import connect, get_many
-from workers.store import Store
+from tests.workers.storage.test_feedback import *  # noqa: F403
+from tests.workers.storage.test_prefixes import *  # noqa: F403
+from tests.workers.storage.test_scan_items import *  # noqa: F403
+from tests.workers.storage.test_scan_lifecycle import *  # noqa: F403
+from tests.workers.storage.test_scan_lists import *  # noqa: F403
+from tests.workers.storage.test_scans import *  # noqa: F403
+from tests.workers.storage.test_verdict_cache import *  # noqa: F403
+from tests.workers.webhooks.conftest import *  # noqa: F403
+from tests.workers.webhooks.test_deliver import *  # noqa: F403
+from tests.workers.webhooks.test_deliver_faults import *  # noqa: F403
+from workers.storage.connection import connect, get_many
+from workers.storage.stores import Stores
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +65,7 @@ def test_checks_are_answered_from_a_cluster_and_said_to_be_unanswerable_without(
             ),
             broker_url=valkey_url,
             worker_processes=1,
+            second_look="never",
         )
         with (
             api(settings, tmp_path) as server,
@@ -75,17 +83,25 @@ def test_checks_are_answered_from_a_cluster_and_said_to_be_unanswerable_without(
 def test_who_remembers_a_cluster_finds_it_again_when_it_is_back(tmp_path: Path) -> None:
     with cluster(tmp_path) as nodes:
         client = connect(f"redis+cluster://127.0.0.1:{nodes[0].port}")
-        store = Store(client, model_version="test-1", verdict_ttl=3600, failure_ttl=300)
-        assert store.lookup(["https://example.com/a"]) == [None]
+        stores = stores_of(client, "test-1")
+        assert stores.cache.lookup(["https://example.com/a"]) == [None]
         nodes[0].kill()
-        until(lambda: _fails(store), "a node's absence is noticed")
+        until(lambda: _fails(stores), "a node's absence is noticed")
         nodes[0].start()
-        until(lambda: not _fails(store), "it answers again")
+        until(lambda: not _fails(stores), "it answers again")
 
 
-def _fails(store: Store) -> bool:
+def test_the_usage_of_a_key_is_counted_in_a_cluster(redis: Redis) -> None:
+    usage = UsageStore(redis)
+    for key_id in "abcdef":
+        usage.count(key_id, 7)
+        usage.count(key_id, 3)
+        assert sum(day.urls for day in usage.days(key_id)) == 10
+
+
+def _fails(stores: Stores) -> bool:
     try:
-        store.lookup([f"https://example.com/{time.monotonic()}/{n}" for n in range(50)])
+        stores.cache.lookup([f"https://example.com/{time.monotonic()}/{n}" for n in range(50)])
     except RedisError:
         return True
     return False

@@ -18,7 +18,7 @@ from tests.conftest import settings_at, until
 from tests.machines.redises import Watched, watched
 from tests.machines.roles import api, check, pictures, role, status, statuses, until_done
 
-COUNT = 40
+COUNT = 20
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def pair(tmp_path: Path) -> Iterator[Watched]:
 
 @pytest.fixture
 def settings(pair: Watched, tmp_path: Path) -> Settings:
-    return settings_at(tmp_path, redis_url=pair.url, worker_processes=1)
+    return settings_at(tmp_path, redis_url=pair.url, worker_processes=1, second_look="never")
 
 
 @pytest.mark.timeout(600)

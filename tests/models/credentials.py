@@ -1,4 +1,4 @@
-"""Signs Content Credentials, as cameras and generators do, with authorities of the tests' own."""
+"""Signs Content Credentials with test authorities, as cameras and generators do."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 def created(term: str) -> dict[str, Any]:
-    """An action: the image was made in this way."""
+    """An action: the image was created with this source type."""
     return {"action": "c2pa.created", "digitalSourceType": IPTC + term}
 
 
 class Authority:
-    """One that vouches for a signer, and the signer.
+    """A certificate authority and a signer.
 
     Args:
         name: the signer's organisation.
@@ -118,7 +118,7 @@ class Authority:
 
 
 EDITED = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["parent"]}}
-"""An action: the parent was opened, to be changed."""
+"""An action: the parent image was opened for editing."""
 
 
 def _name(organisation: str) -> x509.Name:

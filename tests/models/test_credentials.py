@@ -1,4 +1,4 @@
-"""Which Content Credentials are evidence, who is trusted, and that nothing is ever fetched."""
+"""Content Credentials: which ones are evidence, who is trusted, and that nothing is fetched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from models.evidence import c2pa as credentials
+from models.evidence import content_credentials as credentials
 from models.evidence import find_evidence
 from models.verdict import Evidence
 from tests.models.credentials import EDITED, Authority, created
@@ -30,7 +30,7 @@ def known() -> Authority:
 
 @cache
 def unknown() -> Authority:
-    return Authority("OpenAI")  # or so it says
+    return Authority("OpenAI")  # not the real one
 
 
 @cache
@@ -94,7 +94,7 @@ def test_a_photograph_that_a_generative_model_changed_is_said_to_be_so() -> None
     assert "edited with a generative model" in fact.detail
 
 
-# What was made from another image
+# Images derived from another image
 
 
 def test_what_the_parent_says_holds_for_what_was_made_from_it() -> None:
@@ -117,11 +117,11 @@ def test_a_parent_whose_credentials_were_broken_says_nothing() -> None:
     assert read(known().sign(encoded(picture()), EDITED, parent=parent)) == ()
 
 
-# What must not count
+# Invalid credentials
 
 
 def _manifest(data: bytes) -> tuple[int, int]:
-    """Return where a JPEG's manifest begins and ends (APP11, ISO 19566-5)."""
+    """Return start and end of a JPEG's manifest (APP11, ISO 19566-5)."""
     start = end = data.index(b"\xff\xeb")
     while data[end : end + 2] == b"\xff\xeb":
         end += 2 + struct.unpack(">H", data[end + 2 : end + 4])[0]
@@ -204,7 +204,7 @@ def test_no_change_to_a_file_makes_its_credentials_say_something_else(
     assert find_evidence(bytes(file)) in ((), find_evidence(signed(term)))
 
 
-# What is never fetched
+# Remote manifests
 
 
 def test_neither_manifests_nor_the_state_of_certificates_are_fetched(

@@ -14,7 +14,7 @@ import pytest
 from models.ensemble import Ensemble, combine, label_of, sigmoid
 from models.manifest import (
     WEIGHTS,
-    FirstLook,
+    Cascade,
     Manifest,
     MemberRecord,
     Scale,
@@ -27,7 +27,7 @@ from models.members import MEMBERS
 from models.runtime import Runtime
 from models.verdict import Label
 from models.views import WHOLE, Pixels, View
-from settings import SecondLook
+from settings import CascadeMode
 from tests.pictures import PHOTOGRAPHS, photograph
 
 
@@ -61,14 +61,14 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_logits_are_weighed_and_each_member_keeps_a_probability_of_its_own() -> None:
-    judgement = combine(MANIFEST, {"a": 1.0, "b": 2.0})
+    result = combine(MANIFEST, {"a": 1.0, "b": 2.0})
 
-    assert judgement.probability == pytest.approx(1 / (1 + math.exp(-2.5)))
-    assert judgement.members == {
+    assert result.probability == pytest.approx(1 / (1 + math.exp(-2.5)))
+    assert result.members == {
         "a": pytest.approx(1 / (1 + math.exp(-1.5))),
         "b": pytest.approx(1 / (1 + math.exp(-4.5))),
     }
-    assert judgement.label is Label.AI
+    assert result.label is Label.AI
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_thresholds_belong_to_the_label_above_them(probability: float, label
 
 
 class Opinion(Runtime):
-    """A runtime that always says the same, and counts how often it was asked."""
+    """A runtime with a constant logit that counts its calls."""
 
     def __init__(self, logit: float) -> None:
         self.asked = 0
@@ -98,9 +98,9 @@ class Opinion(Runtime):
         return self._logit
 
 
-TWO_LOOKS = MANIFEST.model_copy(
+CASCADE = MANIFEST.model_copy(
     update={
-        "first_look": FirstLook(
+        "cascade": Cascade(
             stack=Stack(weights={"a": 1.0}, intercept=0.0),
             thresholds=Thresholds(real=0.3, ai=0.7),
             doubt=Thresholds(real=0.1, ai=0.9),
@@ -110,7 +110,7 @@ TWO_LOOKS = MANIFEST.model_copy(
 
 
 @pytest.mark.parametrize(
-    ("second_look", "first_opinion", "asked_again", "label"),
+    ("cascade_mode", "light_logit", "runs_second", "label"),
     [
         ("auto", 3.0, 0, Label.AI),
         ("auto", -3.0, 0, Label.REAL),
@@ -121,22 +121,22 @@ TWO_LOOKS = MANIFEST.model_copy(
     ],
 )
 def test_the_strong_member_looks_when_it_is_told_to(
-    second_look: SecondLook, first_opinion: float, asked_again: int, label: Label
+    cascade_mode: CascadeMode, light_logit: float, runs_second: int, label: Label
 ) -> None:
-    light, strong = Opinion(first_opinion), Opinion(0.5)
+    light, strong = Opinion(light_logit), Opinion(0.5)
     members: dict[str, tuple[View, Runtime]] = {"a": (WHOLE, light), "b": (WHOLE, strong)}
-    judgement = Ensemble(TWO_LOOKS, members, second_look).judge(np.asarray(photograph()))
+    result = Ensemble(CASCADE, members, cascade_mode).classify(np.asarray(photograph()))
 
-    assert (light.asked, strong.asked) == (1, asked_again)
-    assert set(judgement.members) == ({"a", "b"} if asked_again else {"a"})
-    assert judgement.label is label
+    assert (light.asked, strong.asked) == (1, runs_second)
+    assert set(result.members) == ({"a", "b"} if runs_second else {"a"})
+    assert result.label is label
 
 
-def test_verdicts_of_another_second_look_have_another_version() -> None:
-    versions = {TWO_LOOKS.version_with(look) for look in ("auto", "always", "never")}
+def test_verdicts_of_another_cascade_mode_have_another_version() -> None:
+    versions = {CASCADE.version_for(look) for look in ("auto", "always", "never")}
 
     assert len(versions) == 3
-    assert MANIFEST.version_with("auto") == MANIFEST.version
+    assert MANIFEST.version_for("auto") == MANIFEST.version
 
 
 def test_members_that_never_look_are_not_loaded(copied: Path) -> None:
@@ -153,15 +153,13 @@ def test_no_logit_is_too_large_for_a_probability(logit: float) -> None:
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
-def test_a_photograph_gets_one_judgement_from_those_that_decide(
-    ensemble: Ensemble, name: str
-) -> None:
+def test_a_photograph_gets_one_result_from_those_that_decide(ensemble: Ensemble, name: str) -> None:
     pixels = np.asarray(photograph(name))
-    judgement = ensemble.judge(pixels)
+    result = ensemble.classify(pixels)
 
-    assert set(judgement.members) == set(load_manifest().stack.weights)
-    assert all(0 < p < 1 for p in (judgement.probability, *judgement.members.values()))
-    assert ensemble.judge(pixels) == judgement
+    assert set(result.members) == set(load_manifest().stack.weights)
+    assert all(0 < p < 1 for p in (result.probability, *result.members.values()))
+    assert ensemble.classify(pixels) == result
 
 
 @pytest.mark.parametrize(
@@ -172,13 +170,13 @@ def test_a_photograph_gets_one_judgement_from_those_that_decide(
 def test_an_image_of_one_colour_and_any_shape_is_judged(
     ensemble: Ensemble, shape: tuple[int, ...]
 ) -> None:
-    assert 0 < ensemble.judge(np.full(shape, 127, np.uint8)).probability < 1
+    assert 0 < ensemble.classify(np.full(shape, 127, np.uint8)).probability < 1
 
 
 def test_an_array_that_is_no_copy_is_judged_as_its_copy_is(ensemble: Ensemble) -> None:
     mirrored: Pixels = np.asarray(photograph())[:, ::-1]
 
-    assert ensemble.judge(mirrored) == ensemble.judge(np.ascontiguousarray(mirrored))
+    assert ensemble.classify(mirrored) == ensemble.classify(np.ascontiguousarray(mirrored))
 
 
 def test_the_ensemble_has_the_version_of_its_manifest(ensemble: Ensemble) -> None:
@@ -189,7 +187,7 @@ def test_a_damaged_file_of_weights_is_refused(copied: Path) -> None:
     file = copied / "clip.bin"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
 
-    with pytest.raises(WeightsError, match="not the file that the manifest names"):
+    with pytest.raises(WeightsError, match="does not match its SHA-256"):
         Ensemble.load(copied)
 
 
@@ -204,14 +202,14 @@ def test_weights_made_for_another_view_are_refused(copied: Path) -> None:
     manifest = copied / "manifest.json"
     manifest.write_text(manifest.read_text().replace(MEMBERS["clip"].view.name, "whole-of-old"))
 
-    with pytest.raises(WeightsError, match="would be shown"):
+    with pytest.raises(WeightsError, match="its view here is"):
         Ensemble.load(copied)
 
 
 def test_judging_needs_neither_keras_nor_tensorflow() -> None:
     script = (
         "import sys, numpy; from models.ensemble import Ensemble;"
-        "Ensemble.load().judge(numpy.zeros((64, 64, 3), numpy.uint8));"
+        "Ensemble.load().classify(numpy.zeros((64, 64, 3), numpy.uint8));"
         "heavy = {'keras', 'tensorflow', 'sklearn', 'training'} & set(sys.modules);"
         "sys.exit(f'loads {heavy}' if heavy else 0)"
     )

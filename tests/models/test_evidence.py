@@ -1,4 +1,4 @@
-"""What counts as evidence in a file's metadata, and what does not (the family "Claims")."""
+"""What counts as evidence in a file's metadata, and what does not."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def with_exif(kind: str, tag: int, value: Any, folder: int | None = None) -> byt
 
 
 def xmp(description: str = "", **attributes: str) -> bytes:
-    """An XMP packet; attributes are properties of the image, in their short form."""
+    """An XMP packet. Keyword arguments are properties of the image, as XML attributes."""
     short = "".join(f' Iptc4xmpExt:{name}="{value}"' for name, value in attributes.items())
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -70,7 +70,7 @@ def generator_named(data: bytes) -> str:
     return fact.detail
 
 
-# A generator's text in its proper place
+# A generator's text in its field
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_one_generator_is_one_fact() -> None:
     assert len(find_evidence(png_with(prompt=GRAPH, workflow='{"nodes": []}'))) == 1
 
 
-# The same bytes where they mean nothing
+# The same bytes elsewhere
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_the_property_is_found_in_every_format(kind: str) -> None:
         Evidence(
             kind="iptc",
             says="ai",
-            detail="The file says that it was created by a generative model"
+            detail="The metadata says that the image was created by a generative model"
             " (IPTC digital source type).",
             trusted=False,
         ),

@@ -1,4 +1,4 @@
-"""What a good file of any kind becomes: upright sRGB pixels, and facts about the file."""
+"""Decoding of valid files: upright sRGB pixels, and facts about the file."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def without_adobe(data: bytes) -> bytes:
 
 
 def ycck() -> bytes:
-    """Write a YCCK JPEG: Pillow stores what looks like CMYK, and the marker says otherwise."""
+    """Write a YCCK JPEG: Pillow's CMYK data, with a marker that declares YCCK."""
     cyan, magenta, yellow, black = cmyk().split()
     transformed = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr").split()
     image = Image.merge("CMYK", (*map(ImageChops.invert, transformed), black))
@@ -166,7 +166,7 @@ def test_a_lab_image_becomes_srgb() -> None:
 
 
 def p3_to_srgb(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Convert by the definition of both spaces (their transfer curve is the same)."""
+    """Convert by the definition of both spaces. They have the same transfer function."""
     share = colours / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     linear = (
@@ -219,7 +219,7 @@ def test_a_profile_that_says_nothing_changes_nothing(profile: bytes) -> None:
     assert mean_difference(decode(data).pixels, picture()) == 0
 
 
-# Orientation (what is stored, of the upright picture)
+# Orientation (the stored form of the upright picture)
 
 STORED = {
     1: lambda upright: upright,
@@ -305,7 +305,7 @@ def test_a_side_under_64_pixels_is_too_small(kind: str, size: tuple[int, int]) -
 
 def test_a_dataset_may_allow_smaller_sides_and_no_others() -> None:
     assert decode(encoded(picture(32, 40)), min_side=32).width == 32
-    with pytest.raises(ImageError, match="32 a side are needed"):
+    with pytest.raises(ImageError, match="Each side needs at least 32"):
         decode(encoded(picture(31, 40)), min_side=32)
 
 

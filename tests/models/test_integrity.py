@@ -1,4 +1,4 @@
-"""Whether weights are there and whole."""
+"""The integrity check of the weight files."""
 
 from __future__ import annotations
 

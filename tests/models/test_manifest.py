@@ -1,4 +1,4 @@
-"""The manifest: one version for all that a verdict depends on."""
+"""The weights' manifest: its version depends on everything that affects a verdict."""
 
 from __future__ import annotations
 

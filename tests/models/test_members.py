@@ -1,4 +1,4 @@
-"""What every member promises, held to by one contract for all of them."""
+"""The contract test for all members."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from models.manifest import load_manifest
 from models.members import MEMBERS, Member
 from models.views import prepare
 from tests.pictures import PHOTOGRAPHS, photograph
+
+pytestmark = pytest.mark.slow
 
 EVERY_MEMBER = pytest.mark.parametrize("member", MEMBERS.values(), ids=MEMBERS.keys())
 

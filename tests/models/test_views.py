@@ -1,4 +1,4 @@
-"""Views: what a member sees of images of every size and shape."""
+"""Views of images of every size and shape."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pixels(width: int, height: int) -> Pixels:
 
 
 def columns(width: int, height: int) -> Pixels:
-    """An image whose red and green tell the column, and whose blue tells the row."""
+    """An image whose red and green encode the column, and whose blue encodes the row."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     return np.stack([x % 256, x // 256, y % 256], axis=-1).astype(np.uint8)
 
@@ -75,7 +75,7 @@ def test_the_crops_of_a_panorama_run_along_it() -> None:
 
 def test_a_long_thin_strip_is_never_blown_up() -> None:
     strip = np.zeros((64, 10_000, 3), np.uint8)
-    CROPS.serve(prepare(strip[:, :100]))  # What is allocated once is not the strip's.
+    CROPS.serve(prepare(strip[:, :100]))  # Exclude one-time allocations.
 
     tracemalloc.start()
     image = prepare(strip)

@@ -1,4 +1,4 @@
-"""A tiny data set of drawn pictures, laid out as the real packs are."""
+"""A tiny dataset of drawn pictures with the layout of the real packs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import drawing, encoded
-from training.places import Places
+from training.paths import Paths
 
 COLUMNS = (
     "name",
@@ -27,8 +27,13 @@ COLUMNS = (
 SPLITS = ("train", "val", "test")
 
 
+def tar_of(pack: str, split: str) -> str:
+    """Return the default tar of a split."""
+    return f"images-modern-{split}.tar" if pack == "modern" else f"images-{split}.tar"
+
+
 def rows(pack: str) -> Iterator[dict[str, str]]:
-    """Per split and label: a source of three photographs, and one of a single work of art."""
+    """Per split and label: a source with three photographs, and a source with one artwork."""
     for split in SPLITS:
         for label in ("ai", "real"):
             for index in range(4):
@@ -49,14 +54,14 @@ def rows(pack: str) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="session")
 def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    for pack, pattern in (("images", "images-{}.tar"), ("modern", "images-modern-{}.tar")):
+    for pack in ("images", "modern"):
         known = list(rows(pack))
         with (folder / f"{pack}.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(known)
         for split in SPLITS:
-            with tarfile.open(folder / pattern.format(split), "w") as tar:
+            with tarfile.open(folder / tar_of(pack, split), "w") as tar:
                 for seed, row in enumerate(row for row in known if row["split"] == split):
                     data = encoded(drawing(seed, (300, 240 + 4 * seed)), "WEBP", lossless=True)
                     entry = tarfile.TarInfo(row["name"])
@@ -66,5 +71,5 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def places(drawn_data: Path, tmp_path: Path) -> Places:
-    return Places(data=drawn_data, runs=tmp_path / "runs")
+def paths(drawn_data: Path, tmp_path: Path) -> Paths:
+    return Paths(data=drawn_data, runs=tmp_path / "runs")

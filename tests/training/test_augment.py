@@ -1,4 +1,4 @@
-"""Augmentation: what the web does to an image, at random but repeatably."""
+"""Augmentation is random but reproducible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration: what it finds on scores whose truth is known."""
+"""Calibration on scores with known labels."""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ RNG = np.random.default_rng(0)
 IMAGES = 4000
 AI = RNG.random(IMAGES) < 0.5
 SHARE = np.full(IMAGES, 1 / IMAGES)
-# Two Gaussians 2 apart with variance 1: the true log-odds are 2x - 2.
+# Two Gaussians at a distance of 2 with variance 1 have the log-odds 2x - 2.
 SIGNAL = RNG.normal(np.where(AI, 2.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def _few_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits of every strength take long."""
+    monkeypatch.setattr("training.calibrate.STRENGTHS", (0.1, 1.0))
 
 
 def test_platt_scaling_finds_the_true_odds() -> None:
@@ -65,7 +71,7 @@ def test_an_image_is_scored_by_a_fit_that_has_not_seen_its_source(
 
 
 def answered(light: float, strong: float, extra: float) -> Answers:
-    """Answers of two members whose logits tell the truth, times a strength, with some noise."""
+    """Logits of two members: the label times a strength, plus noise."""
     examples = [
         Example("modern", str(index), bool(truth), "photo", f"s{index % 60}{truth}", "")
         for index, truth in enumerate(AI[:600])
@@ -111,12 +117,12 @@ def test_clip_decides_alone_where_the_others_add_nothing() -> None:
     fitted = calibrate(MANIFEST, answered(0.1, 5.0, 5.0))
 
     assert set(fitted.stack.weights) == {"clip"}
-    assert fitted.first_look is not None
-    assert set(fitted.first_look.stack.weights) == {"cnn"}
+    assert fitted.cascade is not None
+    assert set(fitted.cascade.stack.weights) == {"cnn"}
 
 
 def test_the_light_members_may_decide_only_where_they_are_surer_than_a_label_asks() -> None:
-    first = calibrate(MANIFEST, answered(1.0, 1.5, 1.5)).first_look
+    first = calibrate(MANIFEST, answered(1.0, 1.5, 1.5)).cascade
 
     assert first is not None
     assert first.doubt.real <= first.thresholds.real

@@ -1,4 +1,4 @@
-"""CIFAKE: nothing of the test split is learned from, and the figures are those of the answers."""
+"""CIFAKE: the test split is not used in training, and the metrics are correct."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from tests.pictures import encoded
-from tests.training.killed import kill_after_an_epoch
 from training import cifake_report
-from training.cifake import Batches, Config, benchmark, build, judge, read_config, train, vary
-from training.datasets import cifake
-from training.places import Places
+from training.cifake import Batches, Config, benchmark, build, mean_logits, read_config, train, vary
+from training.datasets import cifake_images
+from training.paths import Paths
+from training.train import Checkpoint
 
-# Keras's own saving of weights, with NumPy 2.
+# Keras saves weights in a way that NumPy 2 warns about.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 CONFIG = Config(
@@ -40,7 +40,7 @@ LEAKED = 3
 
 
 def picture(split: str, label: str, index: int) -> bytes:
-    """A picture of its own for each, but for the leaked ones."""
+    """A different picture for each, except for the leaked ones."""
     split = "test" if label == "FAKE" and index < LEAKED else split
     seed = index + 100 * (label == "FAKE") + 1000 * (split == "test")
     noise = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)
@@ -49,7 +49,7 @@ def picture(split: str, label: str, index: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two archives and the table of duplicates, laid out as the real ones are."""
+    """The two archives and the table of duplicates, with the layout of the real ones."""
     folder = tmp_path_factory.mktemp("cifake")
     for split, count in PER_LABEL.items():
         with tarfile.open(folder / f"cifake-{split}.tar.xz", "w:xz") as tar:
@@ -78,42 +78,42 @@ def folder_entry(name: str) -> tarfile.TarInfo:
 
 
 @pytest.fixture
-def places(data: Path, tmp_path: Path) -> Places:
-    return Places(data=data, runs=tmp_path / "runs")
+def paths(data: Path, tmp_path: Path) -> Paths:
+    return Paths(data=data, runs=tmp_path / "runs")
 
 
-def contents(images: cifake.Images) -> set[bytes]:
+def contents(images: cifake_images.Images) -> set[bytes]:
     return {pixels.tobytes() for pixels in images.pixels}
 
 
-def load(split: cifake.Split, places: Places) -> cifake.Images:
-    return cifake.load(split, places.data, places.cache)
+def load(split: cifake_images.Split, paths: Paths) -> cifake_images.Images:
+    return cifake_images.load(split, paths.data, paths.cache)
 
 
-def test_what_is_also_in_test_leaves_train_and_nothing_else_does(places: Places) -> None:
-    learned, chosen = load("train", places), load("val", places)
+def test_what_is_also_in_test_leaves_train_and_nothing_else_does(paths: Paths) -> None:
+    learned, chosen = load("train", paths), load("val", paths)
 
-    assert not (contents(learned) | contents(chosen)) & contents(load("test", places))
+    assert not (contents(learned) | contents(chosen)) & contents(load("test", paths))
     assert len(learned) + len(chosen) == 2 * PER_LABEL["train"] - LEAKED
     assert int(learned.fake.sum() + chosen.fake.sum()) == PER_LABEL["train"] - LEAKED
 
 
-def test_the_test_split_is_the_official_one(places: Places) -> None:
-    test = load("test", places)
+def test_the_test_split_is_the_official_one(paths: Paths) -> None:
+    test = load("test", paths)
 
     assert len(test) == 2 * PER_LABEL["test"]
     assert len(contents(test)) == 2 * PER_LABEL["test"]
 
 
-def test_no_image_is_learned_from_and_chosen_on(places: Places) -> None:
-    learned, chosen = contents(load("train", places)), contents(load("val", places))
+def test_no_image_is_learned_from_and_chosen_on(paths: Paths) -> None:
+    learned, chosen = contents(load("train", paths)), contents(load("val", paths))
 
     assert chosen
     assert not learned & chosen
 
 
-def test_an_image_s_label_is_that_of_its_folder(places: Places) -> None:
-    test = load("test", places)
+def test_an_image_s_label_is_that_of_its_folder(paths: Paths) -> None:
+    test = load("test", paths)
     fakes = {
         np.asarray(Image.open(io.BytesIO(picture("test", "FAKE", index)))).tobytes()
         for index in range(PER_LABEL["test"])
@@ -123,23 +123,23 @@ def test_an_image_s_label_is_that_of_its_folder(places: Places) -> None:
     assert test.labels()[:, 0].tolist() == test.fake.tolist()
 
 
-def test_the_order_of_images_tells_nothing_of_their_labels(places: Places) -> None:
-    """In the archive, all real ones come first."""
-    fake = load("train", places).fake
+def test_the_order_of_images_tells_nothing_of_their_labels(paths: Paths) -> None:
+    """In the archive, all real images come first."""
+    fake = load("train", paths).fake
 
     assert 0.2 < fake[: len(fake) // 2].mean() < 0.8
 
 
-def test_decoded_images_are_kept(places: Places) -> None:
-    load("val", places)
+def test_decoded_images_are_kept(paths: Paths) -> None:
+    load("val", paths)
 
-    assert len(cifake.load("val", Path("gone"), places.cache)) == len(load("val", places))
+    assert len(cifake_images.load("val", Path("gone"), paths.cache)) == len(load("val", paths))
 
 
-def test_each_image_comes_once_before_any_comes_again(places: Places) -> None:
-    images = load("test", places)
+def test_each_image_comes_once_before_any_comes_again(paths: Paths) -> None:
+    images = load("test", paths)
     config = CONFIG.model_copy(update={"images_per_epoch": 12})
-    labelled = cifake.Images(
+    labelled = cifake_images.Images(
         np.broadcast_to(np.arange(20)[:, None, None, None], (20, 32, 32, 3)), images.fake
     )
     batches = Batches(labelled, config, 0)
@@ -163,30 +163,45 @@ def test_images_are_moved_by_two_pixels_at_most_and_some_are_mirrored() -> None:
     assert set(middle[mirrored]) == {13, 14, 15, 16, 17}
 
 
-def test_an_image_and_its_mirror_image_are_judged_the_same(places: Places) -> None:
-    pixels = load("test", places).pixels
+def test_an_image_and_its_mirror_image_are_judged_the_same(paths: Paths) -> None:
+    pixels = load("test", paths).pixels
     model = build(CONFIG)
 
-    assert judge(model, pixels) == pytest.approx(judge(model, pixels[:, :, ::-1]), abs=1e-5)
+    assert mean_logits(model, pixels) == pytest.approx(
+        mean_logits(model, pixels[:, :, ::-1]), abs=1e-5
+    )
 
 
+class KilledError(Exception):
+    """Ends a run after its first epoch."""
+
+
+keep = Checkpoint.on_epoch_end
+
+
+def keep_and_die(self: Checkpoint, epoch: int, logs: dict[str, object] | None = None) -> None:
+    keep(self, epoch, logs)
+    raise KilledError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an open log
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
-    places: Places, data: Path, tmp_path: Path
+    paths: Paths, data: Path, tmp_path: Path
 ) -> None:
-    kill_after_an_epoch("training.cifake", CONFIG, places)
-    found = train(CONFIG, places)
-    expected = train(CONFIG, Places(data, tmp_path / "undisturbed"))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(Checkpoint, "on_epoch_end", keep_and_die)
+        train(CONFIG, paths)
+    found = train(CONFIG, paths)
+    expected = train(CONFIG, Paths(data, tmp_path / "undisturbed"))
 
-    with (places.run("cifake-cnn") / "log.csv").open() as file:
+    with (paths.run("cifake-cnn") / "log.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
     for one, other in zip(expected.get_weights(), found.get_weights(), strict=True):
         assert other == pytest.approx(one, abs=5e-4)
 
 
-def test_a_run_ends_with_the_figures_of_the_whole_test_split(
-    places: Places, tmp_path: Path
-) -> None:
-    benchmark(CONFIG, places, tmp_path)
+def test_a_run_ends_with_the_figures_of_the_whole_test_split(paths: Paths, tmp_path: Path) -> None:
+    benchmark(CONFIG, paths, tmp_path)
     counts = json.loads((tmp_path / "cifake.json").read_text())["cnn"]["confusion"]
 
     assert counts["fake_called_real"] + counts["fake_called_fake"] == PER_LABEL["test"]
@@ -195,7 +210,7 @@ def test_a_run_ends_with_the_figures_of_the_whole_test_split(
 
 
 def test_the_figures_are_those_of_the_answers() -> None:
-    """Of ten fakes eight are found; of ten real images one is called fake."""
+    """Eight of ten fakes are found. One of ten real images is classified as fake."""
     fake = np.arange(20) < 10
     logits = np.where(fake, 1.0, -1.0).astype(np.float32)
     logits[[0, 1, 10]] *= -1
@@ -212,7 +227,7 @@ def test_the_figures_are_those_of_the_answers() -> None:
     assert measured["recall"]["value"] == pytest.approx(8 / 10)
     assert measured["f1"]["value"] == pytest.approx(16 / 19)
     assert measured["auc"] == pytest.approx(0.85)
-    # Wilson's interval of 17 in 20, by Newcombe's calculator.
+    # The Wilson interval for 17 of 20, by Newcombe's calculator.
     assert measured["accuracy"]["low"] == pytest.approx(0.6396, abs=5e-4)
     assert measured["accuracy"]["high"] == pytest.approx(0.9476, abs=5e-4)
 

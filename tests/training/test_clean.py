@@ -1,4 +1,4 @@
-"""Cleaning: what is set aside and why, what stays, and that nothing goes without a word."""
+"""Cleaning: which files are removed, and that every removal has a finding."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 from PIL import Image, ImageFilter
 
 from tests.pictures import PHOTOGRAPHS, drawing, encoded, photograph
-from tests.training.files import put
+from tests.training.dataset_files import put
 from training.datasets.__main__ import main
 from training.datasets.clean import Finding, Reason, clean
-from training.datasets.look import look_at
-from training.datasets.manifest import Row, read_csv, read_folder
+from training.datasets.dataset_manifest import Row, read_csv, read_folder
+from training.datasets.inspection import inspect_files
 
 
 def cleaned(folder: Path, min_side: int = 64) -> tuple[list[Row], dict[str, Finding]]:
-    """Clean a folder; findings by the path inside it."""
+    """Clean a folder. Return the findings by relative path."""
     rows = read_folder(folder, "set", "photo")
-    kept, findings = clean(look_at(rows, min_side, "reading"))
+    kept, findings = clean(inspect_files(rows, min_side, "reading"))
     assert {row.path for row in rows} == {row.path for row in kept} | {
         finding.row.path for finding in findings
     }
@@ -33,7 +33,7 @@ def reasons(findings: dict[str, Finding]) -> dict[str, Reason]:
 
 
 def noisy_grey(size: tuple[int, int], spread: float) -> Image.Image:
-    """A grey image whose brightness varies by this standard deviation."""
+    """A grey image with this standard deviation of the brightness."""
     return Image.effect_noise(size, spread).convert("RGB")
 
 
@@ -65,7 +65,7 @@ def test_each_fault_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_a_csv_names_and_nobody_has_is_named(tmp_path: Path) -> None:
     rows = read_csv(put(tmp_path / "list.csv", b"path,label\ngone.jpg,real\n"), "photo")
-    (kept, (finding,)) = clean(look_at(rows, 64, "reading"))
+    (kept, (finding,)) = clean(inspect_files(rows, 64, "reading"))
 
     assert not kept
     assert finding.reason is Reason.NOT_AN_IMAGE
@@ -183,7 +183,7 @@ def test_the_command_writes_what_stays_what_goes_and_a_report(
     assert findings["2.png"]["reason"] == "duplicate"
     assert findings["2.png"]["other"] == str(tmp_path / "mine/REAL/REAL-a/1.png")
     assert findings["readme.txt"]["reason"] == "not_an_image"
-    assert "8 files: 6 kept, 2 set aside" in report
+    assert "8 files: 6 kept, 2 removed" in report
     assert "| duplicate | 0 | 1 | 0 | 0 |" in report
     assert "| not_an_image | 0 | 0 | 1 | 0 |" in report
     assert report in capsys.readouterr().out
@@ -197,9 +197,9 @@ def test_several_places_are_cleaned_together_each_with_its_own_smallest_side(
     put(tmp_path / "fetched/cartoon-cats-dogs/cats/2.png", photograph().resize((32, 32)))
     put(tmp_path / "mine/REAL/1.jpg", photograph("coffee"))
     put(tmp_path / "mine/REAL/2.jpg", photograph("chelsea"))
-    places = ["cifake", "cartoon-cats-dogs", str(tmp_path / "mine")]
+    paths = ["cifake", "cartoon-cats-dogs", str(tmp_path / "mine")]
     options = ["--fetched", str(tmp_path / "fetched"), "check", "--out", str(tmp_path / "out")]
-    main([*options, *places])
+    main([*options, *paths])
     kept = read_csv(tmp_path / "out/manifest.csv", "photo")
     report = (tmp_path / "out/report.md").read_text()
 

@@ -1,4 +1,4 @@
-"""Conversion: what is kept in 8 bits, and what that costs."""
+"""Conversion to 8 bits, and its loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VIEWS = RNG.integers(0, 256, (4, 1, 8, 8, 3), np.uint8)
 
 @pytest.fixture
 def matrices() -> keras.Model:
-    """A network whose one large matrix is made of 8-bit integers with a scale for each column."""
+    """A network with a large matrix of 8-bit integers with a scale per column."""
     given = layers.Input((8, 8, 3), dtype="uint8")
     x = layers.Flatten()(layers.Rescaling(1 / 255)(given))
     large = layers.Dense(96)

@@ -1,4 +1,4 @@
-"""Pairs of near duplicates are those that comparing all with all would find."""
+"""The search finds the same near duplicates as a comparison of all pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More images for the modern pack, out of git repositories made in the test."""
+"""Adding images to the modern pack from git repositories."""
 
 from __future__ import annotations
 
@@ -12,25 +12,30 @@ import numpy as np
 import pytest
 
 from tests.pictures import drawing, encoded
+from tests.training.conftest import tar_of
 from training.datasets import packs
 from training.datasets.__main__ import main
+from training.datasets.dataset_errors import LayoutError
 from training.datasets.enlarge import as_packed, enlarge
-from training.datasets.errors import LayoutError
 
 
 @pytest.fixture
 def data(drawn_data: Path, tmp_path: Path) -> Path:
-    """The packs with a list of originals: three more of one repository, and three odd ones."""
+    """The packs with a list of originals: three more of one repository, and three special cases."""
     folder = tmp_path / "data"
     folder.mkdir()
     for each in drawn_data.iterdir():
         (folder / each.name).write_bytes(each.read_bytes())
     with (folder / "modern.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    columns = [*rows[0], "original_sha256", "view", "width", "height", "tar"]
     with (folder / "modern.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], "original_sha256", "view", "width", "height"])
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows({**row, "original_sha256": row["name"]} for row in rows)
+        writer.writerows(
+            {**row, "original_sha256": row["name"], "tar": tar_of("modern", row["split"])}
+            for row in rows
+        )
     repository = tmp_path / "clones" / "modern" / "train-ai-photo"
     repository.mkdir(parents=True)
     listed = []
@@ -44,7 +49,7 @@ def data(drawn_data: Path, tmp_path: Path) -> Path:
         original("0.png", "0" * 64),
         original("gone.png", "1" * 64),
         {**original("a.png", "2" * 64), "source": "nobody/nothing"},
-        original("1.png", rows[0]["name"]),  # The pack has it.
+        original("1.png", rows[0]["name"]),  # already in the pack
     ]
     with gzip.open(folder / "modern-sources.csv.gz", "wt", newline="") as file:
         writer = csv.DictWriter(file, listed[0])

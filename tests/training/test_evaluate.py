@@ -1,4 +1,4 @@
-"""The evaluation: known scores give known figures, in every part and slice."""
+"""The evaluation: known scores give known metrics, in every part and slice."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from models.verdict import Label
-from tests.training.drawn import IMAGES, MANIFEST, judged, originals
+from tests.training.synthetic import IMAGES, MANIFEST, originals, predictions
 from training.bootstrap import Estimate
-from training.datasets import facts
-from training.datasets.facts import Facts
+from training.datasets.originals import Original
+from training.datasets.originals import read as read_originals
 from training.evaluate import PARTS, evaluate
-from training.judged import ENSEMBLE
-from training.places import Places
+from training.paths import Paths
+from training.predictions import ENSEMBLE
 from training.slices import WORST, cut, mistakes, write
 
 
 def test_perfect_members_have_perfect_figures() -> None:
-    found = evaluate(judged(strength=40))["modern"]
+    found = evaluate(predictions(strength=40))["modern"]
 
     for measures in found["models"].values():
         assert measures["auc"] == pytest.approx((1, 1, 1))
@@ -31,7 +31,7 @@ def test_perfect_members_have_perfect_figures() -> None:
 
 
 def test_members_that_know_nothing_have_the_figures_of_chance() -> None:
-    found = evaluate(judged(strength=0, sources=20))["modern"]["models"]
+    found = evaluate(predictions(strength=0, sources=20))["modern"]["models"]
 
     for measures in found.values():
         value, low, high = measures["auc"]
@@ -40,13 +40,13 @@ def test_members_that_know_nothing_have_the_figures_of_chance() -> None:
 
 
 def test_every_member_of_the_manifest_and_the_ensemble_is_measured() -> None:
-    models = evaluate(judged(strength=2))["modern"]["models"]
+    models = evaluate(predictions(strength=2))["modern"]["models"]
 
     assert set(models) == {member.name for member in MANIFEST.members} | {ENSEMBLE}
 
 
 def test_the_ensemble_s_lead_over_members_that_err_apart_is_sure() -> None:
-    models = evaluate(judged(strength=2, sources=20))["modern"]["models"]
+    models = evaluate(predictions(strength=2, sources=20))["modern"]["models"]
 
     for member in MANIFEST.members:
         lead = models[member.name]["lead"]
@@ -57,7 +57,7 @@ def test_the_ensemble_s_lead_over_members_that_err_apart_is_sure() -> None:
 
 
 def test_parts_hold_their_pack_and_corpus_alone() -> None:
-    found = evaluate(judged(strength=2, sources=3))
+    found = evaluate(predictions(strength=2, sources=3))
 
     assert set(found) == set(PARTS)
     assert found["modern"]["images"] == {"ai": 6 * IMAGES, "real": 6 * IMAGES}
@@ -65,7 +65,7 @@ def test_parts_hold_their_pack_and_corpus_alone() -> None:
 
 
 def test_the_labels_of_a_truth_are_counted() -> None:
-    labels = evaluate(judged(strength=40, sources=3))["modern"]["labels"]
+    labels = evaluate(predictions(strength=40, sources=3))["modern"]["labels"]
 
     assert labels["counts"]["ai"] == {"ai": 6 * IMAGES, "uncertain": 0, "real": 0}
     assert labels["counts"]["real"] == {"ai": 0, "uncertain": 0, "real": 6 * IMAGES}
@@ -73,7 +73,7 @@ def test_the_labels_of_a_truth_are_counted() -> None:
 
 
 def test_nothing_decided_has_no_accuracy() -> None:
-    images = judged(strength=2)
+    images = predictions(strength=2)
     images.labels[:] = Label.UNCERTAIN
     labels = evaluate(images)["modern"]["labels"]
 
@@ -82,7 +82,7 @@ def test_nothing_decided_has_no_accuracy() -> None:
 
 
 def test_a_generator_that_is_never_found_stands_out() -> None:
-    images = judged(strength=10)
+    images = predictions(strength=10)
     hidden = np.array([example.generator == "generator 1" for example in images.examples])
     images.ensemble[hidden], images.labels[hidden] = 0.0, Label.REAL
     rows = {
@@ -98,7 +98,7 @@ def test_a_generator_that_is_never_found_stands_out() -> None:
 
 
 def test_every_way_of_slicing_covers_every_image_once() -> None:
-    images = judged(strength=2)
+    images = predictions(strength=2)
     rows = cut("clean", images, originals(images))
 
     for by in ("generator", "source", "size", "format"):
@@ -106,22 +106,22 @@ def test_every_way_of_slicing_covers_every_image_once() -> None:
 
 
 def test_one_source_has_no_interval() -> None:
-    images = judged(strength=2)
+    images = predictions(strength=2)
     rows = [r for r in cut("clean", images, originals(images)) if r["by"] == "source"]
 
     assert all(row["called_ai_low"] is None and row["sources"] == 1 for row in rows)
 
 
 def test_originals_are_classed_by_their_long_side() -> None:
-    images = judged(strength=2, sources=3)
-    known = dict.fromkeys(originals(images), Facts(400, 1024, "JPEG"))
+    images = predictions(strength=2, sources=3)
+    known = dict.fromkeys(originals(images), Original(400, 1024, "JPEG"))
 
     sizes = {row["value"] for row in cut("clean", images, known) if row["by"] == "size"}
     assert sizes == {"up to 1024 px"}
 
 
 def test_the_worst_mistakes_are_the_surest_and_all_wrong() -> None:
-    rows = [row for row in mistakes(judged(strength=0, sources=10)) if row["pack"] == "modern"]
+    rows = [row for row in mistakes(predictions(strength=0, sources=10)) if row["pack"] == "modern"]
 
     sure = [abs(row["probability"] - 0.5) for row in rows]
     assert len(rows) == WORST
@@ -136,9 +136,9 @@ def test_a_table_leaves_empty_what_is_not_known(tmp_path: Path) -> None:
         assert list(csv.DictReader(file)) == [{"name": "a", "low": "", "value": "0.123"}]
 
 
-def test_what_originals_were_is_read_for_one_split_alone(places: Places) -> None:
-    known = facts.read("val", places.data)
+def test_what_originals_were_is_read_for_one_split_alone(paths: Paths) -> None:
+    known = read_originals("val", paths.data)
 
-    assert known["modern", "modern-val-ai-2.webp"] == Facts(1200, 1400, "PNG")
+    assert known["modern", "modern-val-ai-2.webp"] == Original(1200, 1400, "PNG")
     assert len(known) == 16
     assert all("-val-" in name for _, name in known)

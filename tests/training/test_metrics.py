@@ -1,4 +1,4 @@
-"""The measures, on cases small enough to reckon by hand."""
+"""The metrics, on cases small enough to compute by hand."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def test_auc_is_scikit_learn_s_also_with_ties_and_weights() -> None:
     rng = np.random.default_rng(0)
     ai = rng.random(200) < 0.4
     probability = np.round(rng.random(200), 1)
-    share = rng.random(200)
+    sample_weight = rng.random(200)
 
-    expected = roc_auc_score(ai, probability, sample_weight=share)
-    assert metrics.auc(ai, probability, share) == pytest.approx(expected)
+    expected = roc_auc_score(ai, probability, sample_weight=sample_weight)
+    assert metrics.auc(ai, probability, sample_weight) == pytest.approx(expected)
 
 
 def test_perfect_scores_have_the_best_values() -> None:
@@ -41,9 +41,9 @@ def test_useless_scores_have_the_values_of_chance() -> None:
 
 
 def test_a_weightless_image_does_not_count() -> None:
-    share = np.array([1.0, 0.0, 1.0, 1.0])
+    sample_weight = np.array([1.0, 0.0, 1.0, 1.0])
 
-    assert metrics.auc(AI, np.array([0.9, 0.3, 0.5, 0.1]), share) == pytest.approx(1)
+    assert metrics.auc(AI, np.array([0.9, 0.3, 0.5, 0.1]), sample_weight) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def test_a_weightless_image_does_not_count() -> None:
 def test_many_weights_at_once_are_each_measured_as_if_alone(measure: metrics.Measure) -> None:
     rng = np.random.default_rng(0)
     ai = np.arange(60) % 2 == 0
-    probability, shares = rng.random(60), rng.random((5, 60))
+    probability, resampled_weights = rng.random(60), rng.random((5, 60))
 
-    alone = [float(measure(ai, probability, share)) for share in shares]
-    assert measure(ai, probability, shares) == pytest.approx(alone)
+    alone = [float(measure(ai, probability, sample_weight)) for sample_weight in resampled_weights]
+    assert measure(ai, probability, resampled_weights) == pytest.approx(alone)
 
 
 def test_tpr_is_read_where_enough_real_images_are_right() -> None:

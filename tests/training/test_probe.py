@@ -1,4 +1,4 @@
-"""The head of clip: what it learns, and what it must not have seen."""
+"""The head of clip: what it learns, and that its logits are out of fold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCES, EACH = 24, 6
 
 
 def drawn() -> Features:
-    """Sources of one label each; the first of eight features tells it, with noise."""
+    """Sources with one label each. The first of eight features is the label plus noise."""
     examples = [
         Example("modern", f"{source}-{index}", source % 2 == 0, "photo", f"s{source}", "")
         for source in range(SOURCES)
@@ -30,7 +30,7 @@ def drawn() -> Features:
 KNOWN = drawn()
 
 
-def test_the_head_takes_features_as_the_tower_gives_them() -> None:
+def test_the_head_takes_features_as_the_encoder_gives_them() -> None:
     answers = fit(KNOWN, 1.0)(KNOWN.values)
 
     assert ((answers > 0) == [example.ai for example in KNOWN.examples]).mean() > 0.95
@@ -54,6 +54,14 @@ def test_a_strength_is_chosen_for_sources_that_were_not_seen() -> None:
 
     assert strength == 0.1
     assert answers == pytest.approx(cross_fit(KNOWN, 0.1))
+
+
+def test_the_head_is_not_fitted_to_views_that_are_there_to_be_judged() -> None:
+    lied_about = [replace(example, ai=not example.ai) for example in KNOWN.examples]
+    judged = Features(lied_about, np.full(len(lied_about), "hard"), KNOWN.values)
+
+    both = fit(joined([KNOWN, judged]), 1.0)
+    assert both(KNOWN.values) == pytest.approx(fit(KNOWN, 1.0)(KNOWN.values))
 
 
 def test_splits_are_joined_in_order() -> None:

@@ -1,4 +1,4 @@
-"""The public datasets: what is known of each, and fetching one from Kaggle."""
+"""The registry of public datasets, and the download from Kaggle."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kagglehub.handle import parse_dataset_handle
 from requests import ConnectionError as NoNetwork
 
 from training.datasets.__main__ import main
-from training.datasets.errors import FetchError
-from training.datasets.fetch import fetch
+from training.datasets.dataset_errors import FetchError
+from training.datasets.kaggle import fetch
 from training.datasets.registry import DATASETS
 
 
 class Kaggle:
-    """Stands in for kagglehub's one function, which is all that reaches the network."""
+    """Replaces the function of kagglehub that accesses the network."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[str] = []

@@ -1,22 +1,23 @@
-"""The report: what it says of figures that are known."""
+"""The report for known metrics."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.manifest import Manifest
-from tests.training.drawn import MANIFEST, judged, originals
-from training import bars, plots, slices
-from training.bars import BARS
+from tests.training.synthetic import MANIFEST, originals, predictions
+from training import plots, slices
+from training.acceptance_targets import FLIPS, TARGETS
 from training.evaluate import evaluate
-from training.places import Places
+from training.paths import Paths
 from training.report import report
 
-NO_PLACES = Places(Path("gone"), Path("gone"))
+NO_PATHS = Paths(Path("gone"), Path("gone"))
 
 
 def retrained() -> Manifest:
@@ -28,10 +29,10 @@ def retrained() -> Manifest:
 
 
 def figures(folder: Path, strength: float, **more: object) -> dict[str, Any]:
-    """Measure drawn judgements, as `training.evaluate` does, and read the figures back."""
-    images = judged(strength)
+    """Evaluate synthetic predictions like `training.evaluate`, and return the metrics."""
+    images = predictions(strength)
     slices.write(slices.cut("clean", images, originals(images)), folder / "slices-val.csv")
-    slices.write(slices.mistakes(judged(0)), folder / "mistakes-val.csv")
+    slices.write(slices.mistakes(predictions(0)), folder / "mistakes-val.csv")
     same = {"flips": 0.01, "changes": 0.05, "moves": 0.02}
     measured = {
         "version": MANIFEST.version,
@@ -58,47 +59,51 @@ def written(folder: Path) -> list[str]:
     return (folder / "report.md").read_text().splitlines()
 
 
+def _title(measure: str) -> str:
+    return next(target.title for target in TARGETS if target.measure == measure)
+
+
 def row(folder: Path, title: str) -> str:
     return next(line for line in written(folder) if line.startswith(f"| {title} |"))
 
 
-def test_a_missed_bar_is_named_as_missed(tmp_path: Path) -> None:
-    report(MANIFEST, figures(tmp_path, strength=0), NO_PLACES, tmp_path)
+def test_a_missed_target_is_marked(tmp_path: Path) -> None:
+    report(MANIFEST, figures(tmp_path, strength=0), NO_PATHS, tmp_path)
 
-    for title in ("AUC", "TPR at 95 % TNR", "share that is called"):
+    for title in ("AUC", "TPR at 95 % TNR", _title("coverage")):
         assert row(tmp_path, title).count("**missed**") == 3
     assert "met" not in row(tmp_path, "AUC")
 
 
-def test_a_bar_that_is_met_is_named_as_met(tmp_path: Path) -> None:
-    report(MANIFEST, figures(tmp_path, strength=40), NO_PLACES, tmp_path)
+def test_a_target_that_is_met_is_marked(tmp_path: Path) -> None:
+    report(MANIFEST, figures(tmp_path, strength=40), NO_PATHS, tmp_path)
 
     for title in (
         "AUC",
         "TPR at 95 % TNR",
-        "real images called `ai` (1 − TNR)",
-        "share that is called",
+        _title("real_called_ai"),
+        _title("coverage"),
     ):
         assert row(tmp_path, title).count(", met") == 3
         assert "missed" not in row(tmp_path, title)
 
 
-def test_the_audits_are_held_to_their_bars(tmp_path: Path) -> None:
-    report(MANIFEST, figures(tmp_path, strength=2), NO_PLACES, tmp_path)
+def test_the_audits_have_targets(tmp_path: Path) -> None:
+    report(MANIFEST, figures(tmp_path, strength=2), NO_PATHS, tmp_path)
     text = "\n".join(written(tmp_path))
 
-    assert f"0.010 [0.00, 0.02] (bar ≤ {bars.FLIPS}: met)" in text
+    assert re.search(rf"0\.010 \[0\.00, 0\.02\] \(target ≤ {FLIPS}:\smet\)", text)
     assert "| val | 0.200 | 0.000 | 0.600 | 0.700 | **missed** |" in text
 
 
-def test_what_was_not_measured_does_not_meet_its_bar() -> None:
-    bar = next(bar for bar in BARS if bar.measure == "selective_accuracy")
+def test_an_undefined_value_does_not_meet_its_target() -> None:
+    target = next(target for target in TARGETS if target.measure == "selective_accuracy")
 
-    assert bar.met("hard", None) is False
+    assert target.met("hard", None) is False
 
 
 def test_the_report_says_which_weights_were_measured(tmp_path: Path) -> None:
-    report(MANIFEST, figures(tmp_path, strength=2), NO_PLACES, tmp_path)
+    report(MANIFEST, figures(tmp_path, strength=2), NO_PATHS, tmp_path)
 
     version = MANIFEST.version
     assert f"Model version `{version}`, trained on `train`." in written(tmp_path)
@@ -109,41 +114,41 @@ def test_the_report_refuses_figures_of_other_weights(tmp_path: Path) -> None:
         report(
             MANIFEST,
             figures(tmp_path, strength=2, version="another"),
-            NO_PLACES,
+            NO_PATHS,
             tmp_path,
         )
 
 
 def test_weights_that_were_trained_again_are_told_from_those_measured(tmp_path: Path) -> None:
-    report(retrained(), figures(tmp_path, strength=2), NO_PLACES, tmp_path)
+    report(retrained(), figures(tmp_path, strength=2), NO_PATHS, tmp_path)
     text = "\n".join(written(tmp_path))
 
     assert f"Model version `{MANIFEST.version}`, trained on `train`." in text
     assert f"the shipped weights (`{retrained().version}`) were trained again" in text
-    assert "by the same recipe on `train`, `val`, `test`." in text
+    assert "on `train`, `val`, `test`." in text
 
 
 def test_figures_of_a_split_that_was_trained_on_are_called_worthless(tmp_path: Path) -> None:
     report(
         MANIFEST,
         figures(tmp_path, strength=2, trained_on=["train", "val"]),
-        NO_PLACES,
+        NO_PATHS,
         tmp_path,
     )
 
-    assert "**These weights have seen `val`: read no skill from it.**" in written(tmp_path)
+    assert "**These weights were trained on `val`, so ignore its figures.**" in written(tmp_path)
 
 
 def test_every_mistake_is_named_by_its_origin(tmp_path: Path) -> None:
-    report(MANIFEST, figures(tmp_path, strength=2), NO_PLACES, tmp_path)
-    mistakes = [each for each in slices.mistakes(judged(0)) if each["pack"] == "modern"]
+    report(MANIFEST, figures(tmp_path, strength=2), NO_PATHS, tmp_path)
+    mistakes = [each for each in slices.mistakes(predictions(0)) if each["pack"] == "modern"]
 
     for each in mistakes:
         assert f"| {each['source']} | {each['name']} |" in "\n".join(written(tmp_path))
 
 
 def test_every_plot_is_drawn_and_small(tmp_path: Path) -> None:
-    tiers = {tier: judged(2) for tier in ("clean", "web", "hard")}
+    tiers = {tier: predictions(2) for tier in ("clean", "web", "hard")}
     plots.draw({"val": tiers, "test": tiers}, tmp_path)
 
     files = {path.name: path.stat().st_size for path in tmp_path.iterdir()}

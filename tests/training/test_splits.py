@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.datasets.manifest import Label, Row
+from training.datasets.dataset_manifest import Label, Row
 from training.datasets.packs import Split
 from training.datasets.splits import split_by_source
 
@@ -42,8 +42,8 @@ def test_the_shares_hold_for_each_label_where_sources_are_many() -> None:
 
     for label, total in (("ai", 395), ("real", 120)):
         assert sum(row.label == label for row in found) == total
-        for split, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
-            assert abs(count(found, split, label) / total - share) < 0.03
+        for split, fraction in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
+            assert abs(count(found, split, label) / total - fraction) < 0.03
 
 
 def test_a_lone_source_is_trained_on_and_three_fill_all_splits() -> None:

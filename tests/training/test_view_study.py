@@ -1,4 +1,4 @@
-"""Ways of looking: each sees the pixels that it says, and what is measured is told right."""
+"""The view study: each view shows the right pixels, and the table is correct."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 
 from training.datasets import packs
 from training.datasets.packs import Example
-from training.places import Places
+from training.paths import Paths
 from training.view_study import (
     GREY,
     SHAPES,
-    Look,
+    ViewFunction,
     centre,
     drawn,
     measures,
@@ -28,13 +28,13 @@ from training.view_study import (
 
 
 def columns(width: int, height: int) -> Image.Image:
-    """Draw a picture whose red says how far from the left a pixel is."""
+    """Draw a picture whose red channel is the distance from the left edge."""
     red = np.arange(width, dtype=np.uint8)[None].repeat(height, axis=0)
     return Image.fromarray(np.stack([red, red * 0, red * 0], axis=-1))
 
 
 def red(image: Image.Image) -> list[int]:
-    """Return the red of the first row."""
+    """Return the red channel of the first row."""
     return np.asarray(image)[0, :, 0].tolist()
 
 
@@ -66,28 +66,28 @@ def test_one_looks_at_the_middle_the_mirror_image_and_the_shape() -> None:
     assert square.getpixel((50, 50)) == (50, 0, 0)
 
 
-@pytest.mark.parametrize("look", [whole, padded, centre, squares])
-def test_of_a_square_every_look_is_the_square(look: Look) -> None:
-    (seen,) = look(columns(40, 40))
+@pytest.mark.parametrize("view", [whole, padded, centre, squares])
+def test_every_view_of_a_square_is_the_square(view: ViewFunction) -> None:
+    (seen,) = view(columns(40, 40))
 
     assert red(seen) == list(range(40))
 
 
-def test_what_is_looked_at_is_averaged() -> None:
+def test_several_crops_are_averaged() -> None:
     answers = study([columns(100, 40)], lambda image: float(np.asarray(image)[..., 0].mean()))
 
     assert list(answers) == list(SHAPES)
-    assert answers["as it is"]["squares"] == pytest.approx([(19.5 + 49.5 + 79.5) / 3])
+    assert answers["unchanged"]["squares"] == pytest.approx([(19.5 + 49.5 + 79.5) / 3])
 
 
-def test_no_source_has_more_than_its_share(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_source_has_more_than_its_share(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.view_study.EACH", 2)
-    images = packs.load("val", places.data, places.cache)
+    images = packs.load("val", paths.data, paths.cache)
     chosen = [images.examples[index] for index in drawn(images)]
 
     assert {example.pack for example in chosen} == {"modern"}
     taken = Counter((example.corpus, example.ai) for example in chosen)
-    # Each label has a source of three photographs and one of a single work of art.
+    # Each label has a source with three photographs and a source with one artwork.
     assert taken == {("photo", True): 2, ("photo", False): 2, ("art", True): 1, ("art", False): 1}
 
 
@@ -99,7 +99,7 @@ def test_a_gain_is_over_the_whole_image() -> None:
     ]
     ai = np.array([example.ai for example in examples])
     blind, sees = np.zeros(len(ai)), ai.astype(np.float64)
-    text = measures(examples, {"as it is": {"whole": blind, "centre": sees}})
+    text = measures(examples, {"unchanged": {"whole": blind, "centre": sees}})
 
-    assert "| as it is | whole | 0.500 [0.50, 0.50] |  | 0.000 [0.00, 0.00] |" in text
-    assert "| as it is | centre | 1.000 [1.00, 1.00] | 0.500 [0.50, 0.50] | 1.000" in text
+    assert "| unchanged | whole | 0.500 [0.50, 0.50] |  | 0.000 [0.00, 0.00] |" in text
+    assert "| unchanged | centre | 1.000 [1.00, 1.00] | 0.500 [0.50, 0.50] | 1.000" in text

@@ -1,1 +1,1 @@
-"""The images to learn from: what is known of each, and its pixels. Knows no member."""
+"""Training images: reading, cleaning and splitting. Does not depend on the members."""

@@ -1,8 +1,8 @@
-"""Says of each file whether it is kept, and if not, why. Nothing is dropped without a finding.
+"""Decides which files to keep. Every dropped file has a finding with the reason.
 
-The ``test`` that a dataset comes with stays whole, for its figures would not compare with anybody's
-otherwise: what is found there is said and kept, unless there is no image to keep. When copies span
-splits, ``train`` loses against ``val``, and both against ``test``.
+A given ``test`` split stays complete, because results on it must be comparable. Its findings are
+reported, but the files are kept if they can be decoded. If copies are in several splits, the one in
+``test`` is kept before the one in ``val``, and that before the one in ``train``.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from enum import StrEnum
 import numpy as np
 
 from models.errors import ErrorCode
+from training.datasets.dataset_manifest import Row
 from training.datasets.duplicates import near_pairs
-from training.datasets.look import Look, Unreadable
-from training.datasets.manifest import Row
+from training.datasets.inspection import Inspection, Unreadable
 
 BLANK = 2.0
-"""Contrast below which an image is one colour, give or take the noise of its encoding."""
+"""Images with less contrast have a single colour, apart from coding noise."""
 
 FLAT = 5.0
-"""Contrast below which there is next to nothing to see: in the packs only blanks are below."""
+"""Images with less contrast show almost nothing. In the packs only blank images are below."""
 
 BLURRED = 5.0
-"""Sharpness below which an image is out of focus.
+"""Images with less sharpness are out of focus.
 
-Photographs blurred with a radius of 4 at 288 px come below it. In the packs one image does that is
-not blank, a clear sky; at 10 it would be eleven, half of them sharp.
+Photographs blurred with a radius of 4 at 288 px are below. In the packs, one image that is not
+blank is below: a clear sky. At 10 it would be eleven images, and half of them are sharp.
 """
 
 
 class Reason(StrEnum):
-    """Why a file is set aside; of several, the first."""
+    """The reason for dropping a file. If there are several, the first."""
 
     UNLABELLED = "unlabelled"
     NOT_AN_IMAGE = "not_an_image"
@@ -61,14 +61,14 @@ _UNREADABLE = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with one file.
+    """A problem with one file.
 
     Args:
-        row: what is said of the file.
-        reason: of a closed list.
+        row: the file.
+        reason: the type of the problem.
         detail: one sentence.
-        other: the row of the file that this one is a copy of, if it is one.
-        kept: whether it is kept all the same, because it belongs to a given ``test``.
+        other: the file that this one is a copy of, if any.
+        kept: whether the file is kept, because it belongs to a given ``test``.
     """
 
     row: Row
@@ -78,50 +78,50 @@ class Finding:
     kept: bool = False
 
 
-def clean(looks: Iterable[Look | Unreadable]) -> tuple[list[Row], list[Finding]]:
-    """Judge every file.
+def clean(inspections: Iterable[Inspection | Unreadable]) -> tuple[list[Row], list[Finding]]:
+    """Check every file.
 
     Returns:
-        The rows that are kept, in order, and every finding.
+        The rows to keep, in order, and all findings.
     """
     findings: list[Finding] = []
-    good: list[Look] = []
-    for look in looks:
-        finding = _judge(look)
+    good: list[Inspection] = []
+    for inspection in inspections:
+        finding = _check(inspection)
         if finding:
             findings.append(finding)
-        if isinstance(look, Look) and (finding is None or finding.kept):
-            good.append(look)
-    stays, copies = _judge_copies(good)
+        if isinstance(inspection, Inspection) and (finding is None or finding.kept):
+            good.append(inspection)
+    stays, copies = _check_copies(good)
     return [good[index].row for index in sorted(stays)], findings + copies
 
 
-def _judge(look: Look | Unreadable) -> Finding | None:
-    """Judge one file for itself."""
-    if isinstance(look, Unreadable):
-        return Finding(look.row, _UNREADABLE[look.code], look.detail)
-    if look.row.label is None:
+def _check(inspection: Inspection | Unreadable) -> Finding | None:
+    """Check one file on its own."""
+    if isinstance(inspection, Unreadable):
+        return Finding(inspection.row, _UNREADABLE[inspection.code], inspection.detail)
+    if inspection.row.label is None:
         return Finding(
-            look.row, Reason.UNLABELLED, "Neither a folder nor a column tells its label."
+            inspection.row, Reason.UNLABELLED, "Neither a folder nor a column states its label."
         )
-    kept = look.row.split == "test"
+    kept = inspection.row.split == "test"
     for reason, least in ((Reason.BLANK, BLANK), (Reason.FLAT, FLAT)):
-        if look.contrast < least:
-            detail = f"Its contrast is {look.contrast:.1f}, below {least}."
-            return Finding(look.row, reason, detail, kept=kept)
-    if look.sharpness < BLURRED:
-        detail = f"Its sharpness is {look.sharpness:.1f}, below {BLURRED}."
-        return Finding(look.row, Reason.BLURRED, detail, kept=kept)
+        if inspection.contrast < least:
+            detail = f"Its contrast is {inspection.contrast:.1f}, below {least}."
+            return Finding(inspection.row, reason, detail, kept=kept)
+    if inspection.sharpness < BLURRED:
+        detail = f"Its sharpness is {inspection.sharpness:.1f}, below {BLURRED}."
+        return Finding(inspection.row, Reason.BLURRED, detail, kept=kept)
     return None
 
 
-def _judge_copies(looks: Sequence[Look]) -> tuple[set[int], list[Finding]]:
-    """Judge the files against each other: those that come first stay, their copies go."""
-    copies = _find_copies(looks)
+def _check_copies(inspections: Sequence[Inspection]) -> tuple[set[int], list[Finding]]:
+    """Check the files for copies. The first of each group by rank stays."""
+    copies = _find_copies(inspections)
     stays: set[int] = set()
     findings: list[Finding] = []
-    for index in sorted(range(len(looks)), key=lambda index: _rank(looks[index])):
-        finding = _judge_copy(index, looks, copies, stays)
+    for index in sorted(range(len(inspections)), key=lambda index: _rank(inspections[index])):
+        finding = _check_copy(index, inspections, copies, stays)
         if finding:
             findings.append(finding)
         if finding is None or finding.kept:
@@ -131,54 +131,54 @@ def _judge_copies(looks: Sequence[Look]) -> tuple[set[int], list[Finding]]:
 
 @dataclass(frozen=True)
 class _Copies:
-    """Of each file, those of the same bytes (with itself), and those that look the same."""
+    """For each file, the files with the same bytes (including itself) and the same picture."""
 
     same: Sequence[Sequence[int]]
     near: Sequence[Sequence[int]]
 
 
-def _find_copies(looks: Sequence[Look]) -> _Copies:
+def _find_copies(inspections: Sequence[Inspection]) -> _Copies:
     by_bytes: dict[bytes, list[int]] = defaultdict(list)
-    for index, look in enumerate(looks):
-        by_bytes[look.sha256].append(index)
-    same = [by_bytes[look.sha256] for look in looks]
+    for index, inspection in enumerate(inspections):
+        by_bytes[inspection.sha256].append(index)
+    same = [by_bytes[inspection.sha256] for inspection in inspections]
     groups = list(by_bytes.values())
     near: dict[int, list[int]] = {group[0]: [] for group in groups}
     if groups:
-        firsts = [looks[group[0]] for group in groups]
-        hashes = np.array([look.phash for look in firsts], np.uint64)
-        for pair in near_pairs(hashes, np.stack([look.thumbnail for look in firsts])):
+        firsts = [inspections[group[0]] for group in groups]
+        hashes = np.array([inspection.phash for inspection in firsts], np.uint64)
+        for pair in near_pairs(hashes, np.stack([inspection.thumbnail for inspection in firsts])):
             one, other = (groups[number] for number in pair)
             near[one[0]] += other
             near[other[0]] += one
     return _Copies(same, [near[group[0]] for group in same])
 
 
-def _judge_copy(
-    index: int, looks: Sequence[Look], copies: _Copies, stays: set[int]
+def _check_copy(
+    index: int, inspections: Sequence[Inspection], copies: _Copies, stays: set[int]
 ) -> Finding | None:
-    """Judge one file against its copies; of those that come before it, some stay already."""
-    row = looks[index].row
+    """Check one file against its copies. ``stays`` has the files that are kept so far."""
+    row = inspections[index].row
     same, near = copies.same[index], copies.near[index]
     kept = row.split == "test"
     for others, detail in (
-        (same, "Byte for byte the same file has the other label; nobody knows which is right."),
+        (same, "An identical file has the other label."),
         (near, "The same picture in another file has the other label."),
     ):
         for other in others:
-            if looks[other].row.label != row.label:
-                return Finding(row, Reason.CONFLICT, detail, looks[other].row, kept)
+            if inspections[other].row.label != row.label:
+                return Finding(row, Reason.CONFLICT, detail, inspections[other].row, kept)
     for others, reason, detail in (
-        (same, Reason.DUPLICATE, "Byte for byte the same file."),
-        (near, Reason.NEAR_DUPLICATE, "The same picture in another file."),
+        (same, Reason.DUPLICATE, "An identical file exists."),
+        (near, Reason.NEAR_DUPLICATE, "The same picture exists in another file."),
     ):
         for other in others:
             if other in stays:
-                return Finding(row, reason, detail, looks[other].row, kept)
+                return Finding(row, reason, detail, inspections[other].row, kept)
     return None
 
 
-def _rank(look: Look) -> tuple[int, int, str]:
-    """Order files by who stays: the later split, the larger image, the first name."""
+def _rank(inspection: Inspection) -> tuple[int, int, str]:
+    """Rank files by which copy to keep: by split, then the larger image, then the name."""
     splits = ("test", "val", "train", None)
-    return splits.index(look.row.split), -look.size, str(look.row.path)
+    return splits.index(inspection.row.split), -inspection.size, str(inspection.row.path)

@@ -1,9 +1,9 @@
-"""Finds pairs of images that look the same: re-encoded, resized or slightly retouched copies.
+"""Finds near duplicates: re-encoded, resized or slightly retouched copies.
 
 The 64-bit perceptual hashes of two copies differ in few bits. Two hashes that differ in at most d
-of them agree wholly in one of d + 1 bands, so only images that share a band are ever compared
-(multi-index hashing: Norouzi, Punjani & Fleet, CVPR 2012). A hash sees little of an image, so each
-pair is then held to its thumbnails.
+bits agree completely in at least one of d + 1 bands. So only images with an equal band are compared
+(multi-index hashing: Norouzi, Punjani & Fleet, CVPR 2012). A hash carries little information, so
+each pair is then verified with thumbnails.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from models.views import Pixels
 
 DISTANCE = 4
-"""Bits by which the hashes of copies may differ.
+"""Largest number of different bits in the hashes of copies.
 
-Of 4,447 images of the packs' ``train``, 99.9 % stay within it as JPEG of quality 40, and as JPEG of
-quality 60 at two thirds of their size.
+For 4,447 images of the packs' ``train``, 99.9 % of the copies are within it: as JPEG of quality 40,
+and as JPEG of quality 60 at two thirds of the size.
 """
 
 DIFFERENCE = 6.0
-"""Mean difference of the thumbnails, of 255, that copies stay below.
+"""Largest mean difference between the thumbnails of copies, of 255.
 
-In the same measurement it was 4.5 at most; the one pair of different images whose hashes were as
-close differed by more than 8.
+In the same measurement it was at most 4.5. One pair of different images had similar hashes. Its
+difference was more than 8.
 """
 
 _BITS = 64
@@ -35,7 +35,7 @@ _CHUNK = 2**14
 
 
 def near_pairs(hashes: NDArray[np.uint64], thumbnails: Pixels) -> NDArray[np.int64]:
-    """Find the pairs of images that look the same.
+    """Find the pairs of near duplicates.
 
     Args:
         hashes: of each image, shape (images,).
@@ -57,7 +57,7 @@ def near_pairs(hashes: NDArray[np.uint64], thumbnails: Pixels) -> NDArray[np.int
 
 
 def _close_in_band(hashes: NDArray[np.uint64], band: NDArray[np.uint64]) -> list[NDArray[np.int64]]:
-    """Compare those that share a band: in its sorted order, each with the 1st, 2nd … after it."""
+    """Compare the images with an equal band: in sorted order, each with the 1st, 2nd … next one."""
     order = np.argsort(band, kind="stable")
     band, hashes = band[order], hashes[order]
     found: list[NDArray[np.int64]] = []

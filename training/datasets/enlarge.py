@@ -1,8 +1,8 @@
-"""Puts more images of the same repositories into the modern pack.
+"""Adds images of the same repositories to the modern pack.
 
-The pack holds at most twelve images of each repository and label; ``modern-sources.csv.gz`` lists
-all that there are. What is added goes through the pack's own pipeline, so that nothing tells it
-from the rest. ``test`` stays as it is.
+The pack has at most twelve images of each repository and label. ``modern-sources.csv.gz`` lists all
+that exist. Added images go through the pack's own pipeline, so they do not differ from the others.
+``test`` is not changed.
 """
 
 from __future__ import annotations
@@ -26,38 +26,39 @@ from rich.progress import track
 
 from models.errors import ImageError
 from models.image import decode
-from training.datasets.errors import LayoutError
+from training.datasets.dataset_errors import LayoutError
+from training.datasets.packs import PACKS
 
 SPLITS = ("train", "val")
 SHORT_SIDE = 240
 LONGEST = 2
-"""Long side over short side beyond which an image is cut to its middle."""
+"""Largest aspect ratio. Longer images are cropped to their centre."""
 
 QUALITIES = (72, 86)
-"""Of the WebP that every image of the pack is."""
+"""Range of the WebP quality in the pack."""
 
 MOST = 36
-"""Images of a repository and label that are added."""
+"""Largest number of added images per repository and label."""
 
 
 class MissingError(Exception):
-    """An original cannot be had; the message is a word or two."""
+    """An original is missing. The message is the reason in a few words."""
 
 
 def enlarge(clones: Path, data: Path, out: Path, most: int = MOST) -> Counter[str]:
-    """Write the packs again, the modern one with more images.
+    """Write copies of the packs, the modern one with more images.
 
     Args:
-        clones: holds git repositories at ``OWNER/NAME``; those that are not there add nothing.
+        clones: holds git repositories at ``OWNER/NAME``. Missing ones are skipped.
         data: the folder of the packs. Read only.
-        out: the folder to write to, which is then to be given as ``--data``.
-        most: images of a repository and label that are added.
+        out: the folder to write to. Use it as ``--data`` afterwards.
+        most: largest number of added images per repository and label.
 
     Returns:
-        How many images were added, and how many could not be, by why.
+        The number of added images, and of missing ones by reason.
 
     Raises:
-        LayoutError: ``data`` lacks the packs or the list of their originals.
+        LayoutError: ``data`` lacks the packs or the list of originals.
     """
     try:
         pack = _read(data / "modern.csv")
@@ -69,7 +70,7 @@ def enlarge(clones: Path, data: Path, out: Path, most: int = MOST) -> Counter[st
         raise LayoutError(f"The packs cannot be copied: {error}.") from error
     known = {row["original_sha256"] for row in pack}
     wanted = [row for row in listed if row["split"] in SPLITS and row["sha256"] not in known]
-    rng = random.Random(0)  # noqa: S311  # Which of very many images, and at which quality.
+    rng = random.Random(0)  # noqa: S311  # Selects images and qualities.
     rng.shuffle(wanted)
     counts: Counter[str] = Counter()
     taken: Counter[tuple[str, str]] = Counter()
@@ -82,9 +83,9 @@ def enlarge(clones: Path, data: Path, out: Path, most: int = MOST) -> Counter[st
         except (MissingError, ImageError) as error:
             counts[str(error)] += 1
             continue
-        name = f"{row['sha256'][:16]}.webp"
-        _append(out / f"images-modern-{row['split']}.tar", name, image, rng.randint(*QUALITIES))
-        pack.append(_row(row, name, image))
+        name, tar = f"{row['sha256'][:16]}.webp", PACKS["modern"].format(row["split"])
+        _append(out / tar, name, image, rng.randint(*QUALITIES))
+        pack.append({**_row(row, name, image), "tar": tar})
         taken[group] += 1
         counts["added"] += 1
     with (out / "modern.csv").open("w", newline="") as file:
@@ -95,7 +96,7 @@ def enlarge(clones: Path, data: Path, out: Path, most: int = MOST) -> Counter[st
 
 
 def as_packed(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Image.Image:
-    """Cut an image to its middle if it is very long, and make it as small as the pack's are."""
+    """Crop a very long image to its centre, and reduce it to the size of the pack's images."""
     image = Image.fromarray(pixels)
     most = LONGEST * min(image.size)
     left, top = (max(0, side - most) // 2 for side in image.size)
@@ -108,10 +109,10 @@ def as_packed(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Image.Image:
 
 
 def _original(clone: Path, row: Mapping[str, str]) -> bytes:
-    """Return the listed file of a repository.
+    """Return a listed file of a repository.
 
     Raises:
-        MissingError: it is not there, or another.
+        MissingError: it is missing or has other content.
     """
     if not clone.is_dir():
         raise MissingError("no clone")
@@ -134,7 +135,7 @@ def _append(path: Path, name: str, image: Image.Image, quality: int) -> None:
 
 
 def _row(original: Mapping[str, str], name: str, image: Image.Image) -> dict[str, str]:
-    """Tell of an added image in the pack's columns."""
+    """Return the pack's row for an added image."""
     made = {f"original_{key}": original[key] for key in ("width", "height", "format", "sha256")}
     size = {"width": str(image.width), "height": str(image.height)}
     return {**original, **made, **size, "name": name, "view": "resized"}

@@ -1,7 +1,8 @@
-"""The packs ``images`` and ``modern``: a CSV that tells of each image, a tar of files per split.
+"""The packs ``images`` and ``modern``: a CSV with one row per image, and tars with the files.
 
-Decoded once, by the decoder that serves, into one flat file of pixels per split that is memory-
-mapped afterwards.
+The column ``split`` has an image's split, the column ``tar`` its tar. A pack without the column
+``tar`` has one tar per split. The images are decoded once, with the production decoder, into one
+flat pixel file per split, which is memory-mapped.
 """
 
 from __future__ import annotations
@@ -21,24 +22,25 @@ from rich.progress import track
 
 from models.image import decode
 from models.views import Pixels
+from training.datasets.dataset_errors import LayoutError
 
 Split = Literal["train", "val", "test"]
 
 PACKS = {"images": "images-{}.tar", "modern": "images-modern-{}.tar"}
-"""Each pack's CSV and, per split, its tar."""
+"""Each pack's name, and the default tar of a split."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """What is known of one image; nothing of the original file, which would give it away.
+    """The metadata of one image. It has nothing about the original file, which reveals the label.
 
     Args:
-        pack: ``images`` (older generators) or ``modern`` (the web of today).
+        pack: ``images`` (older generators) or ``modern`` (today's web).
         name: its file in the tar.
         ai: whether it is AI-made.
         corpus: ``photo`` or ``art``.
-        source: the repository it comes from; no source is in two splits.
-        generator: what made it, as far as known.
+        source: its repository. No source is in two splits.
+        generator: the generator, if known.
     """
 
     pack: str
@@ -54,9 +56,9 @@ class Images:
     """Examples and their pixels.
 
     Args:
-        examples: in the order of the CSVs.
-        layout: for each example its offset in ``flat``, its height and its width.
-        flat: all pixels, one image after the other.
+        examples: pack by pack, tar by tar, in the order of the tars' entries.
+        layout: offset in ``flat``, height and width of each image.
+        flat: the pixels of all images, one after the other.
     """
 
     examples: Sequence[Example]
@@ -77,23 +79,23 @@ class Images:
 
 
 def load(split: Split, data: Path, cache: Path) -> Images:
-    """Open a split, decoding its packs on first use.
+    """Open a split. It is decoded on first use.
 
     Args:
-        split: which.
+        split: the split.
         data: the folder with the CSVs and tars.
-        cache: where decoded pixels are kept; remove it when the data changes.
+        cache: the folder for decoded pixels. Remove it when the data changes.
     """
     return keep(cache, split, lambda: _decoded(split, data))
 
 
 def keep(cache: Path, name: str, decoded: Callable[[], Iterable[tuple[Example, Pixels]]]) -> Images:
-    """Open images that were kept, keeping them first if they are not.
+    """Open cached images. If they are not cached, decode and cache them.
 
     Args:
-        cache: the folder of what is kept.
-        name: of these images in it.
-        decoded: gives them, one by one; called only when they are not kept yet.
+        cache: the folder of the cache.
+        name: of these images in the cache.
+        decoded: yields the decoded images. Called only if they are not cached.
     """
     pixels, index = cache / f"{name}.rgb", cache / f"{name}.json"
     if not index.exists():
@@ -110,17 +112,17 @@ def keep(cache: Path, name: str, decoded: Callable[[], Iterable[tuple[Example, P
 def weights(
     examples: Sequence[Example], corpora: Mapping[str, float] | None = None
 ) -> NDArray[np.float64]:
-    """Weigh examples so that each source speaks as loudly as any other.
+    """Return sample weights with the same total for each source and label.
 
-    An example of a source with n of the same label weighs 1/n, times the weight of its corpus;
-    then both labels are scaled to one half of the total, which is 1.
+    An example of a source with n examples of the same label has the weight 1/n, times the weight of
+    its corpus. Then each label is scaled to a total of 1/2.
 
     Args:
-        examples: what to weigh; holds both labels.
-        corpora: weight of each corpus; equal when left out.
+        examples: the examples. Both labels occur.
+        corpora: weight of each corpus. None: equal weights.
     """
     counts = Counter((example.source, example.ai) for example in examples)
-    shares = np.array(
+    weight: NDArray[np.float64] = np.array(
         [
             (corpora[example.corpus] if corpora else 1.0) / counts[example.source, example.ai]
             for example in examples
@@ -128,28 +130,28 @@ def weights(
     )
     ai = np.array([example.ai for example in examples])
     for side in (ai, ~ai):
-        shares[side] /= 2 * shares[side].sum()
-    return shares
+        weight[side] /= 2 * weight[side].sum()
+    return weight
 
 
 def at_most(examples: Sequence[Example], most: int = 48) -> list[int]:
-    """Return the places of at most ``most`` images of each source and label, spread evenly.
+    """Return the indices of at most ``most`` images per source and label, spread evenly.
 
-    Sources weigh the same, so the fiftieth image of one adds time and little else.
+    All sources have the same weight, so more images of one source cost time and add little.
     """
-    places: dict[tuple[str, bool], list[int]] = {}
-    for place, example in enumerate(examples):
-        places.setdefault((example.source, example.ai), []).append(place)
+    by_group: dict[tuple[str, bool], list[int]] = {}
+    for index, example in enumerate(examples):
+        by_group.setdefault((example.source, example.ai), []).append(index)
     chosen = [
         group[step * len(group) // min(most, len(group))]
-        for group in places.values()
+        for group in by_group.values()
         for step in range(min(most, len(group)))
     ]
     return sorted(chosen)
 
 
 def _write(decoded: Iterable[tuple[Example, Pixels]], pixels: Path, index: Path) -> None:
-    """Write the pixels, then their index: an interrupted run leaves no index."""
+    """Write the pixels, then the index. After an interruption there is no index."""
     rows: list[dict[str, Any]] = []
     offset = 0
     with pixels.open("wb") as out:
@@ -161,15 +163,33 @@ def _write(decoded: Iterable[tuple[Example, Pixels]], pixels: Path, index: Path)
 
 
 def _decoded(split: Split, data: Path) -> Iterator[tuple[Example, Pixels]]:
-    """Decode the images of a split, pack by pack."""
-    for pack, pattern in PACKS.items():
-        with (data / f"{pack}.csv").open(newline="") as file:
-            known = {row["name"]: row for row in csv.DictReader(file) if row["split"] == split}
-        with tarfile.open(data / pattern.format(split)) as tar:
-            title = f"decoding {pack}, {split}"
-            for entry in track(tar, description=title, total=len(known)):
-                image = decode(cast("Any", tar.extractfile(entry)).read()).pixels
-                yield _example(pack, known[entry.name]), image
+    """Decode the images of a split, pack by pack. A tar may hold images of other splits too.
+
+    Raises:
+        LayoutError: an image of the CSV is missing in its tar.
+    """
+    for pack in PACKS:
+        for tar_name, known in _rows_by_tar(pack, split, data).items():
+            with tarfile.open(data / tar_name) as tar:
+                entries = [entry for entry in tar if entry.name in known]
+                missing = known.keys() - {entry.name for entry in entries}
+                if missing:
+                    what = f"{len(missing)} images of {pack}.csv, e.g. {min(missing)}"
+                    raise LayoutError(f"{tar_name} lacks {what}.")
+                for entry in track(entries, description=f"decoding {tar_name}, {split}"):
+                    image = decode(cast("Any", tar.extractfile(entry)).read()).pixels
+                    yield _example(pack, known[entry.name]), image
+
+
+def _rows_by_tar(pack: str, split: Split, data: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """Return a split's rows of a pack's CSV, by tar and image name."""
+    rows: dict[str, dict[str, dict[str, str]]] = {}
+    with (data / f"{pack}.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["split"] == split:
+                tar = row.get("tar") or PACKS[pack].format(split)
+                rows.setdefault(tar, {})[row["name"]] = row
+    return rows
 
 
 def _example(pack: str, row: Mapping[str, str]) -> Example:

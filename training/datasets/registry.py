@@ -1,9 +1,8 @@
-"""The public datasets that the original project was trained on, one row each.
+"""The public datasets that the original project was trained on.
 
-The original (a CNN and two EfficientNets, 2024) lists them in its README, and the handles are taken
-from there. What a row says of label, folders and licence comes from that README and from public
-projects that use the sets; where neither says it, the row says that it is not known. Nothing of
-them is part of this project, and none of its shipped weights has seen them.
+The original (a CNN and two EfficientNets, 2024) lists them with their handles in its README. Label,
+folders and licence come from that README and from public projects that use the datasets. They are
+not part of this project, and no shipped weights were trained on them.
 """
 
 from __future__ import annotations
@@ -15,26 +14,25 @@ from models.image import MIN_SIDE
 
 LabelOfSet = Literal["ai", "real", "both"]
 
-_NOT_STATED = "not known here; read the Kaggle page before use"
+_NOT_STATED = "unknown, see the Kaggle page before use"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of one public dataset before it is fetched.
+    """A public dataset.
 
     Args:
-        name: what it is called here.
+        name: its name here.
         title: its own title.
-        handle: owner/slug on Kaggle; None where it could not be confirmed.
-        label: ``ai`` or ``real`` when all images are the same, ``both`` when folders tell, None
-            where nobody says it and whoever reads it has to.
+        handle: owner/slug on Kaggle. None if not confirmed.
+        label: ``ai`` or ``real`` if all images have it, ``both`` if folders give it, None if
+            unknown.
         corpus: ``photo`` or ``art``.
-        licence: what is known of it.
-        layout: the folders to expect.
-        generator: what made the AI images; empty when there are none, or it is not stated.
-        folders_are_sources: whether images in different folders come from different hands or
-            places; if not, the whole set is one source.
-        min_side: pixels of the smallest side that still counts as an image of this set.
+        licence: its licence, as far as known.
+        layout: its folders.
+        generator: of the AI images. Empty if there are none or it is not stated.
+        folders_are_sources: whether each folder is a source. If not, the dataset is one source.
+        min_side: smallest side of an image in pixels.
     """
 
     name: str
@@ -56,7 +54,7 @@ _ROWS = (
         handle="birdy654/cifake-real-and-ai-generated-synthetic-images",
         label="both",
         corpus="photo",
-        licence="MIT, as CIFAR-10 by its page; cite arXiv:2303.14126 and Krizhevsky & Hinton 2009",
+        licence="MIT (its page), as CIFAR-10; cite arXiv:2303.14126 and Krizhevsky & Hinton 2009",
         layout="train|test/REAL|FAKE/*.jpg, 120,000 of 32 × 32",
         generator="Stable Diffusion 1.4",
         min_side=32,
@@ -67,8 +65,8 @@ _ROWS = (
         handle="binukandagedon/paintings-from-10-different-popular-artists",
         label="real",
         corpus="art",
-        licence="none stated on its page, as a project that uses it reports",
-        layout="one folder an artist, 605 paintings",
+        licence="not stated on its page, according to a project that uses it",
+        layout="one folder per artist, 605 paintings",
         folders_are_sources=True,
     ),
     Dataset(
@@ -156,10 +154,10 @@ _ROWS = (
         label="real",
         corpus="art",
         licence=_NOT_STATED,
-        layout="one folder a school of painting (eight), 2,249 images",
+        layout="one folder per school of painting (eight), 2,249 images",
         folders_are_sources=True,
     ),
 )
 
 DATASETS = {row.name: row for row in _ROWS}
-"""Every dataset by its name here."""
+"""The datasets by name."""

@@ -1,11 +1,11 @@
 import { OptionsForm } from "../../lib/options";
-import { direction, language, say } from "../../lib/words";
+import { direction, language, text } from "../../lib/i18n";
 
 document.documentElement.lang = language();
 document.documentElement.dir = direction();
-document.title = say("options_title");
-for (const element of document.querySelectorAll<HTMLElement>("[data-say]")) {
-  element.textContent = say(element.dataset.say ?? "");
+document.title = text("options_title");
+for (const element of document.querySelectorAll<HTMLElement>("[data-i18n]")) {
+  element.textContent = text(element.dataset.i18n ?? "");
 }
 
 void new OptionsForm(document).start();

@@ -1,13 +1,13 @@
-/** One image's badge: a button in the overlay that says what is known of the image. */
+/** The badge of one image: a button in the overlay that shows the result. */
 
 import { make } from "../dom";
 import { type Outcome, stateOf } from "../verdict";
-import { badgeName, badgeWords, direction } from "../words";
+import { badgeName, badgeWords, direction } from "../i18n";
 import { drawMark } from "./mark";
-import type { Point } from "./place";
+import type { Point } from "./positions";
 
-/** Shown width, in CSS pixels, from which a badge speaks in words beside its mark. */
-const ROOM_FOR_WORDS = 200;
+/** Smallest shown width, in CSS pixels, of an image whose badge has text next to its mark. */
+const MIN_WIDTH_FOR_TEXT = 200;
 
 export class Badge {
   readonly button = make("button", "badge");
@@ -37,13 +37,13 @@ export class Badge {
     this.button.replaceChildren(drawMark(state), words);
   }
 
-  /** Fit the badge to the width in which its image is shown. */
+  /** Fit the badge to the shown width of its image. */
   fit(width: number): void {
-    this.button.classList.toggle("brief", width < ROOM_FOR_WORDS);
+    this.button.classList.toggle("brief", width < MIN_WIDTH_FOR_TEXT);
     this.button.style.setProperty("--room", `${Math.round(width)}px`);
   }
 
-  /** Put the badge's corner at a point of the overlay, or hide it. */
+  /** Move the badge's top left corner to a point of the overlay, or hide it. */
   place(at: Point | undefined): void {
     const shown = at ? `translate(${Math.round(at.x)}px, ${Math.round(at.y)}px)` : "";
     if (shown === this.shown) return;

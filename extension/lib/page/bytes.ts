@@ -1,6 +1,6 @@
-/** Reads an image's bytes as the page itself could: with its origin, its cookies, its blob: URLs. */
+/** Reads an image's bytes in the page, with its origin, cookies and blob: URLs. */
 
-/** Read the file behind an address, or else the pixels that an element shows of it. */
+/** Fetch the file at an address. If that fails, encode the pixels of the element. */
 export async function readInPage(
   url: string,
   image: HTMLImageElement | undefined,
@@ -8,7 +8,7 @@ export async function readInPage(
   return (await readFile(url)) ?? (image && (await readPixels(image)));
 }
 
-/** Write bytes as a data: URL, for messages to the service worker carry only JSON. */
+/** Encode bytes as a data: URL, because messages to the service worker carry only JSON. */
 export async function toDataUrl(bytes: Blob): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
@@ -23,11 +23,11 @@ async function readFile(url: string): Promise<Blob | undefined> {
     const response = await fetch(url, { cache: "force-cache" });
     return response.ok ? await response.blob() : undefined;
   } catch {
-    return undefined; // Another origin that shares with nobody, or a blob: URL revoked since.
+    return undefined; // Another origin without CORS, or a revoked blob: URL.
   }
 }
 
-/** Pages often revoke a blob: URL once its image is shown; its pixels can still be drawn. */
+/** Pages often revoke a blob: URL after its image has loaded. Its pixels can still be drawn. */
 async function readPixels(image: HTMLImageElement): Promise<Blob | undefined> {
   const canvas = document.createElement("canvas");
   canvas.width = image.naturalWidth;
@@ -36,6 +36,6 @@ async function readPixels(image: HTMLImageElement): Promise<Blob | undefined> {
     canvas.getContext("2d")?.drawImage(image, 0, 0);
     return await new Promise((resolve) => canvas.toBlob((png) => resolve(png ?? undefined)));
   } catch {
-    return undefined; // The pixels of another origin's image may be seen, not read.
+    return undefined; // The pixels of an image from another origin cannot be read.
   }
 }

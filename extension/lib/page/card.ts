@@ -1,12 +1,12 @@
-/** The card that explains one outcome, over the page and beside its image. */
+/** The card with the details of one outcome, next to its image. */
 
 import { make } from "../dom";
 import { type Outcome, stateOf, type Verdict } from "../verdict";
-import * as words from "../words";
+import * as i18n from "../i18n";
 import { drawMark } from "./mark";
-import { type Box, cardCorner } from "./place";
+import { type Box, cardCorner } from "./positions";
 
-/** Something that the user can do from a card. */
+/** An action that a card offers. */
 export interface Action {
   name: string;
   note?: string;
@@ -16,11 +16,11 @@ export interface Action {
 export class Card {
   private readonly mark = make("span", "");
   private readonly title = make("h2", "");
-  /** What screen readers are told as it changes. */
+  /** A live region: screen readers announce its changes. */
   private readonly summary = make("div", "summary");
   private readonly details = make("div", "");
   private readonly caution = make("span", "");
-  /** A modal dialog: the browser moves the focus in, keeps it, closes on Escape, gives it back. */
+  /** A modal dialog. The browser manages the focus and closes it on Escape. */
   private readonly dialog: HTMLDialogElement;
 
   constructor(onOptions: () => void) {
@@ -29,8 +29,8 @@ export class Card {
     this.title.setAttribute("aria-live", "polite");
     this.summary.setAttribute("role", "status");
     const close = button("close", "×", () => this.close());
-    close.ariaLabel = close.title = words.say("card_close");
-    const options = button("link", words.say("card_options"), onOptions);
+    close.ariaLabel = close.title = i18n.text("card_close");
+    const options = button("link", i18n.text("card_options"), onOptions);
     const body = make(
       "div",
       "body",
@@ -40,15 +40,15 @@ export class Card {
       make("footer", "", this.caution, options),
     );
     this.dialog = make("dialog", "card", body);
-    this.dialog.dir = words.direction();
+    this.dialog.dir = i18n.direction();
     this.dialog.setAttribute("aria-labelledby", this.title.id);
     this.dialog.addEventListener("click", ({ target }) => {
-      // The body fills the dialog, so a click on the dialog itself was one outside of it.
+      // The body fills the dialog, so a click on the dialog itself is outside of the card.
       if (target === this.dialog) this.close();
     });
   }
 
-  /** Show the card beside a place, with its check still going on. */
+  /** Open the card next to a box, with the state "checking". */
   open(root: ShadowRoot, about: Box): void {
     if (this.dialog.parentNode !== root) root.append(this.dialog);
     this.show(undefined, []);
@@ -61,18 +61,18 @@ export class Card {
     this.dialog.close();
   }
 
-  /** Show an outcome, or that it is awaited, and what the user can do. */
+  /** Show an outcome, or the state "checking", with actions. */
   show(outcome: Outcome | undefined, actions: readonly Action[]): void {
     const state = stateOf(outcome);
     this.dialog.dataset.state = state;
     this.mark.replaceChildren(drawMark(state));
-    this.title.textContent = words.stateWord(state);
+    this.title.textContent = i18n.outcomeWord(outcome);
     this.summary.replaceChildren(...summaryOf(outcome));
-    this.caution.textContent = outcome?.state === "judged" ? words.say("card_caution") : "";
+    this.caution.textContent = outcome?.state === "classified" ? i18n.text("card_caution") : "";
     this.details.replaceChildren(...detailsOf(outcome), ...actions.map(drawAction));
   }
 
-  /** Put the card beside a place of the viewport; from there it scrolls with the page. */
+  /** Place the card next to a box of the viewport. It then scrolls with the page. */
   place(about: Box): void {
     const { clientWidth: width, clientHeight: height } = document.documentElement;
     const card = this.dialog.getBoundingClientRect();
@@ -83,24 +83,24 @@ export class Card {
 }
 
 function summaryOf(outcome: Outcome | undefined): HTMLElement[] {
-  if (!outcome) return [make("p", "", words.say("card_checking"))];
+  if (!outcome) return [make("p", "", i18n.text("card_checking"))];
   if (outcome.state === "unavailable") {
     const { failure } = outcome;
-    const lead = make("p", "lead", words.reason(failure));
+    const lead = make("p", "lead", i18n.reason(failure));
     return failure.detail ? [lead, make("p", "", failure.detail)] : [lead];
   }
   const { probability } = outcome.verdict;
   return [
-    make("p", "lead", words.say("card_scale", words.percent(probability))),
+    make("p", "lead", i18n.text("card_scale", i18n.percent(probability))),
     bar(probability),
-    make("p", "", words.meaning(outcome.verdict)),
+    make("p", "", i18n.meaning(outcome.verdict)),
   ];
 }
 
 function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
   if (!outcome) return [];
   if (outcome.state === "unavailable") {
-    return [section("what_to_do", make("p", "", words.help(outcome.failure)))];
+    return [section("what_to_do", make("p", "", i18n.help(outcome.failure)))];
   }
   const { verdict } = outcome;
   const { evidence, image, members } = verdict;
@@ -110,38 +110,38 @@ function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
       "evidence",
       evidence.length > 0
         ? make("ul", "evidence", ...evidence.map(drawEvidence))
-        : make("p", "", words.say("evidence_none")),
+        : make("p", "", i18n.text("evidence_none")),
     ),
     section(
-      "judged_heading",
-      make("p", "", words.judgedImage(verdict)),
-      make("p", "", words.judgedAt(verdict)),
-      make("p", "", words.say("judged_with", verdict.model_version)),
+      "image_heading",
+      make("p", "", i18n.imageSummary(verdict)),
+      make("p", "", i18n.checkedAt(verdict)),
+      make("p", "", i18n.text("image_model", verdict.model_version)),
       make("p", "hash", `SHA-256 ${image.sha256}`),
     ),
   ];
 }
 
 function section(heading: string, ...children: HTMLElement[]): HTMLElement {
-  return make("section", "", make("h3", "", words.say(heading)), ...children);
+  return make("section", "", make("h3", "", i18n.text(heading)), ...children);
 }
 
 function drawMember([member, probability]: [string, number]): HTMLElement {
   return make(
     "li",
     "",
-    make("span", "name", words.memberName(member)),
+    make("span", "name", i18n.memberName(member)),
     bar(probability),
-    make("span", "number", words.percent(probability)),
+    make("span", "number", i18n.percent(probability)),
   );
 }
 
 function drawEvidence(evidence: Verdict["evidence"][number]): HTMLElement {
-  const source = make("small", "", words.evidenceSource(evidence));
+  const source = make("small", "", i18n.evidenceSource(evidence));
   return make("li", "", make("span", "", evidence.detail), source);
 }
 
-/** A probability drawn as a bar; the number stands beside it in words. */
+/** A probability as a bar. The number is in the text next to it. */
 function bar(probability: number): HTMLElement {
   const element = make("div", "bar", make("div", "level"));
   element.setAttribute("aria-hidden", "true");
@@ -159,7 +159,7 @@ function button(className: string, name: string, run: () => void): HTMLButtonEle
   const element = make("button", className, name);
   element.type = "button";
   element.addEventListener("click", ({ isTrusted }) => {
-    // A page's script can reach in and click; only the user may send a file or open a prompt.
+    // Scripts of the page can dispatch clicks. Only the user may send a file or open a prompt.
     if (isTrusted) run();
   });
   return element;

@@ -1,16 +1,16 @@
-/** The drop that marks each state by its shape: fuller, the more the image looks AI-made. */
+/** The mark of each state: a drop that is fuller, the more likely the image is AI-made. */
 
 import type { State } from "../verdict";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A drop in a square of 16. */
+/** A drop in a square of 16 × 16. */
 const DROP = "M8 1.2C8 1.2 3 6.6 3 10.1a5 5 0 0 0 10 0C13 6.6 8 1.2 8 1.2Z";
 
-/** The lower part of the same drop. */
+/** The lower half of the same drop. */
 const HALF = "M3.2 9h9.6q.2.6.2 1.1a5 5 0 0 1-10 0q0-.5.2-1.1Z";
 
-/** An exclamation mark inside it. */
+/** An exclamation mark inside the drop. */
 const EXCLAMATION = "M8 6.4v3.4M8 12.1v.1";
 
 const FILLS: Record<State, string | undefined> = {
@@ -21,7 +21,7 @@ const FILLS: Record<State, string | undefined> = {
   unavailable: undefined,
 };
 
-/** Draw the mark of a state; screen readers are told in words instead. */
+/** Draw the mark of a state. It is hidden from screen readers, which get text. */
 export function drawMark(state: State): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");

@@ -1,19 +1,19 @@
-/** The one element that Assay adds to a page: it holds badges and cards, and moves nothing. */
+/** The only element that Assay adds to a page. It holds badges and cards, and shifts no content. */
 
-import { language } from "../words";
+import { language } from "../i18n";
 import { Badge } from "./badge";
-import { badgeCorner, type Box, clippersOf, isCovered, type Point, visibleBox } from "./place";
+import { badgeCorner, type Box, clippersOf, isCovered, type Point, visibleBox } from "./positions";
 import css from "./overlay.css?inline";
 
 const HOST = "assay-overlay";
 
 /**
- * Milliseconds between two looks at where the images are, for what moves them without telling:
- * animations, carousels, style changes.
+ * Milliseconds between two layouts. Animations, carousels and style changes move images without an
+ * event.
  */
 const TICK = 400;
 
-/** What happens in the overlay is none of the page's business: shortcuts, "click outside", focus. */
+/** Events that must not reach the page: its shortcuts, "click outside" and focus handlers. */
 const PRIVATE_EVENTS = [
   "click",
   "mousedown",
@@ -42,7 +42,7 @@ export class Overlay {
     }
   }
 
-  /** Add a badge; an image has one at most. */
+  /** Add a badge. It replaces the image's old badge. */
   add(badge: Badge): void {
     this.badges.get(badge.image)?.button.remove();
     this.badges.set(badge.image, badge);
@@ -61,7 +61,7 @@ export class Overlay {
     if (this.badges.size === 0) this.stop();
   }
 
-  /** Have the badges follow their images in the next frame. */
+  /** Update the positions of the badges in the next frame. */
   readonly schedule = (): void => {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
@@ -70,12 +70,12 @@ export class Overlay {
   };
 
   /**
-   * Make sure that the page holds the overlay. It lies beside the body, where neither the page's
-   * selectors nor its scripts count children.
+   * Add the overlay to the page. It is a sibling of the body, where it does not disturb the page's
+   * selectors and scripts.
    */
   attach(): void {
     if (this.host.isConnected) return;
-    // An extension that was updated leaves its old overlay behind, and nobody answers in there.
+    // After an update, the old overlay remains in the page, but its script is gone.
     document.querySelectorAll(HOST).forEach((old) => old.remove());
     document.documentElement.append(this.host);
   }
@@ -85,7 +85,7 @@ export class Overlay {
     this.host.remove();
   }
 
-  /** Keep the buttons in the order of their images, for those who walk with the keyboard. */
+  /** Keep the buttons in the order of their images, for keyboard navigation. */
   private insert(badge: Badge): void {
     const next = [...this.shadow.querySelectorAll<HTMLElement>(".badge")].find((button) => {
       const other = this.images.get(button)!;
@@ -111,7 +111,7 @@ export class Overlay {
   private layout(): void {
     if (this.badges.size === 0 || document.hidden) return;
     this.attach();
-    // First read all, then write all, or every badge would make the browser lay out the page anew.
+    // Read everything before writing. Otherwise each badge would force a layout of the page.
     const badges = [...this.badges.values()];
     const boxes = badges.map(({ image }) => visibleBox(image, clippersOf(image)));
     badges.forEach((badge, index) => badge.fit(widthOf(boxes[index]!)));
@@ -120,7 +120,7 @@ export class Overlay {
     const corners = badges.map((badge, index) => this.cornerOf(badge, boxes[index]!, rtl));
     badges.forEach((badge, index) => {
       const corner = corners[index];
-      // Relative to where the host lies: the page may have moved its root element.
+      // Relative to the host, because the page may have moved its root element.
       badge.place(corner && { x: corner.x - origin.left, y: corner.y - origin.top });
     });
   }

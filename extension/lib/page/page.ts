@@ -1,30 +1,30 @@
-/** What Assay does on one page: badges on its images, and a card on the image that was asked for. */
+/** Assay on one page: badges on images, and a card for one image. */
 
 import { browser } from "wxt/browser";
 import { ask, type OpenOptions } from "../messages";
 import type { Outcome } from "../verdict";
-import { say } from "../words";
+import { text } from "../i18n";
 import { Badge } from "./badge";
 import { type Action, Card } from "./card";
-import { inspect, inspectFile, inspectWithAccess, mayReadHere, type Subject } from "./inspection";
+import { checkImage, checkFile, checkWithPermission, canReadLocally, type Subject } from "./checks";
 import { Overlay } from "./overlay";
-import type { Box } from "./place";
-import { Pointer } from "./pointer";
+import type { Box } from "./positions";
+import { ContextTarget } from "./target";
 import { Watcher } from "./watcher";
 
 export class Page {
   private readonly overlay = new Overlay();
-  private readonly pointer = new Pointer();
+  private readonly pointer = new ContextTarget();
   private readonly card = new Card(openOptions);
   private watcher: Watcher | undefined;
-  /** Counts what the card was asked to show; an answer to anything older comes too late. */
-  private turn = 0;
+  /** Counts the requests for the card. Answers to older requests are ignored. */
+  private requestNumber = 0;
 
   constructor() {
     this.pointer.start();
   }
 
-  /** Put badges on images as they come near, or take all of them away. */
+  /** Turn badges on or off. */
   setBadges(wanted: boolean): void {
     if (wanted === (this.watcher !== undefined)) return;
     this.watcher?.stop();
@@ -38,14 +38,14 @@ export class Page {
     this.watcher?.start();
   }
 
-  /** "Check image" was chosen on the image at this address; an empty one was not told. */
-  async checkPointedAt(url: string): Promise<void> {
+  /** Check the image at this address. Empty: the image under the context menu. */
+  async checkTarget(url: string): Promise<void> {
     const { image, box } = this.pointer.find(url);
     const subject = { url: url || image?.currentSrc || "", image };
-    await this.explain(subject, box, inspect(subject, false));
+    await this.explain(subject, box, checkImage(subject, false));
   }
 
-  /** Leave the page as if Assay had never been there. */
+  /** Remove everything from the page. */
   stop(): void {
     this.setBadges(false);
     this.pointer.stop();
@@ -65,42 +65,42 @@ export class Page {
     this.overlay.schedule();
   }
 
-  /** Show the card with an answer, as soon as it is there. */
+  /** Open the card, and show the answer when it arrives. */
   private async explain(subject: Subject, box: Box, answer: Promise<Outcome>): Promise<void> {
-    const turn = ++this.turn;
+    const requestNumber = ++this.requestNumber;
     this.overlay.attach();
     this.card.open(this.overlay.shadow, box);
     const outcome = await answer;
-    if (turn !== this.turn) return;
-    if (subject.image) this.tellBadge(subject.image, subject.url, outcome);
-    const anew = (next: () => Promise<Outcome>) => () => void this.explain(subject, box, next());
-    this.card.show(outcome, actionsFor(subject, outcome, anew));
+    if (requestNumber !== this.requestNumber) return;
+    if (subject.image) this.updateBadge(subject.image, subject.url, outcome);
+    const rerun = (next: () => Promise<Outcome>) => () => void this.explain(subject, box, next());
+    this.card.show(outcome, actionsFor(subject, outcome, rerun));
     this.card.place(box);
   }
 
-  private tellBadge(image: HTMLImageElement, url: string, outcome: Outcome): void {
+  private updateBadge(image: HTMLImageElement, url: string, outcome: Outcome): void {
     const badge = this.overlay.get(image);
     if (badge?.url === url) badge.show(outcome);
     this.overlay.schedule();
   }
 }
 
-/** What can be done after a failure. */
+/** The actions after a failure. */
 function actionsFor(
   subject: Subject,
   outcome: Outcome,
-  anew: (next: () => Promise<Outcome>) => () => void,
+  rerun: (next: () => Promise<Outcome>) => () => void,
 ): Action[] {
-  if (outcome.state === "judged") return [];
-  const again = { name: say("card_again"), run: anew(() => inspect(subject, true)) };
+  if (outcome.state === "classified") return [];
+  const again = { name: text("card_again"), run: rerun(() => checkImage(subject, true)) };
   if (outcome.failure.code === "access_needed") {
-    const note = say("card_allow_note", new URL(subject.url).host);
-    const run = anew(() => inspectWithAccess(subject));
-    return [{ name: say("card_allow"), note, run }, again];
+    const note = text("card_allow_note", new URL(subject.url).host);
+    const run = rerun(() => checkWithPermission(subject));
+    return [{ name: text("card_allow"), note, run }, again];
   }
-  if (mayReadHere(outcome)) {
-    const run = anew(() => inspectFile(subject));
-    return [{ name: say("card_send"), note: say("card_send_note"), run }, again];
+  if (canReadLocally(outcome)) {
+    const run = rerun(() => checkFile(subject));
+    return [{ name: text("card_send"), note: text("card_send_note"), run }, again];
   }
   return [again];
 }

@@ -1,34 +1,34 @@
-/** Finds the images worth a badge: near the viewport, large enough, and with a web address. */
+/** Finds the images that get a badge: near the viewport, large enough, with an http(s) address. */
 
-import { isWeb } from "./address";
+import { isWebUrl } from "./url";
 
 /** Smallest shown width and height, in CSS pixels, of an image that gets a badge. */
-export const SMALLEST_SHOWN = 96;
+export const MIN_SHOWN = 96;
 
-/** Smallest own width and height, in pixels, of an image that the server judges. */
-const SMALLEST_NATURAL = 64;
+/** Smallest natural width and height, in pixels, that the server accepts. */
+const MIN_NATURAL = 64;
 
-/** How far outside the viewport images are looked at, so that badges are there when they come. */
+/** Margin around the viewport in which images are checked before they become visible. */
 const MARGIN = "400px 200px";
 
-/** Attributes that change which image is shown. */
+/** Attributes that change the shown image. */
 const ATTRIBUTES = ["src", "srcset", "sizes", "media", "type"];
 
 export interface WatcherEvents {
-  /** An image came near, or an image near shows another address now. */
+  /** An image came near the viewport, or its address changed. */
   found(image: HTMLImageElement, url: string): void;
-  /** An image that was found is gone, far away, too small, or shows nothing with an address. */
+  /** A found image is gone, far away, too small, or has no suitable address. */
   lost(image: HTMLImageElement): void;
-  /** The page changed in a way that may have moved images. */
+  /** Images may have moved. */
   moved(): void;
 }
 
 export class Watcher {
-  /** Images near the viewport, and in no part cut off by what scrolls around them. */
+  /** Images near the viewport that no scroll container hides. */
   private readonly near = new Set<HTMLImageElement>();
-  /** The images found, with the address of each. */
+  /** The found images and their addresses. */
   private readonly found = new Map<HTMLImageElement, string>();
-  private readonly nearness: IntersectionObserver;
+  private readonly nearObserver: IntersectionObserver;
   private readonly sizes: ResizeObserver;
   private readonly changes: MutationObserver;
 
@@ -36,7 +36,7 @@ export class Watcher {
     private readonly root: Document,
     private readonly events: WatcherEvents,
   ) {
-    this.nearness = new IntersectionObserver((entries) => this.onNearness(entries), {
+    this.nearObserver = new IntersectionObserver((entries) => this.onNear(entries), {
       rootMargin: MARGIN,
     });
     this.sizes = new ResizeObserver((entries) => {
@@ -54,13 +54,13 @@ export class Watcher {
       attributes: true,
       attributeFilter: ATTRIBUTES,
     });
-    // These do not bubble, but they can be captured.
+    // These events do not bubble, so they are captured.
     this.root.addEventListener("load", this.onLoad, true);
     this.root.addEventListener("error", this.onLoad, true);
   }
 
   stop(): void {
-    this.nearness.disconnect();
+    this.nearObserver.disconnect();
     this.sizes.disconnect();
     this.changes.disconnect();
     this.root.removeEventListener("load", this.onLoad, true);
@@ -70,11 +70,11 @@ export class Watcher {
   }
 
   private observe(root: Document | Element): void {
-    for (const image of imagesIn(root)) this.nearness.observe(image);
+    for (const image of imagesIn(root)) this.nearObserver.observe(image);
   }
 
   private forget(image: HTMLImageElement): void {
-    this.nearness.unobserve(image);
+    this.nearObserver.unobserve(image);
     this.leave(image);
   }
 
@@ -84,7 +84,7 @@ export class Watcher {
     this.lose(image);
   }
 
-  private onNearness(entries: IntersectionObserverEntry[]): void {
+  private onNear(entries: IntersectionObserverEntry[]): void {
     for (const { target, isIntersecting } of entries) {
       const image = target as HTMLImageElement;
       if (!isIntersecting) {
@@ -105,7 +105,7 @@ export class Watcher {
         continue;
       }
       for (const node of removedNodes) {
-        // What was only moved is still connected.
+        // An element that was only moved is still connected.
         if (node.isConnected || !(node instanceof Element)) continue;
         imagesIn(node).forEach((image) => this.forget(image));
       }
@@ -121,7 +121,7 @@ export class Watcher {
   };
 
   private consider(image: HTMLImageElement): void {
-    const url = this.near.has(image) ? addressWorthABadge(image) : undefined;
+    const url = this.near.has(image) ? badgeUrl(image) : undefined;
     if (url === this.found.get(image)) return;
     if (url === undefined) return this.lose(image);
     this.found.set(image, url);
@@ -133,23 +133,23 @@ export class Watcher {
   }
 }
 
-/** The images in a part of the page, itself among them. */
+/** The images in a part of the page, including the root itself. */
 export function imagesIn(root: Document | Element): HTMLImageElement[] {
   const images = [...root.querySelectorAll("img")];
   return root instanceof HTMLImageElement ? [root, ...images] : images;
 }
 
-/** The address of the image that an element shows, if it is one that the server can fetch. */
-function webAddress(image: HTMLImageElement): string | undefined {
+/** The address of the shown image without fragment, if it is an http(s) URL. */
+function webUrl(image: HTMLImageElement): string | undefined {
   const address = image.currentSrc || image.src;
-  return isWeb(address) ? address.replace(/#.*$/s, "") : undefined;
+  return isWebUrl(address) ? address.replace(/#.*$/s, "") : undefined;
 }
 
-function addressWorthABadge(image: HTMLImageElement): string | undefined {
+function badgeUrl(image: HTMLImageElement): string | undefined {
   if (!image.complete) return undefined;
-  // Small files blown up to a large box are placeholders, spacers and beacons.
-  if (Math.min(image.naturalWidth, image.naturalHeight) < SMALLEST_NATURAL) return undefined;
+  // Small files in a large box are placeholders, spacers and tracking pixels.
+  if (Math.min(image.naturalWidth, image.naturalHeight) < MIN_NATURAL) return undefined;
   const { width, height } = image.getBoundingClientRect();
-  if (Math.min(width, height) < SMALLEST_SHOWN) return undefined;
-  return webAddress(image);
+  if (Math.min(width, height) < MIN_SHOWN) return undefined;
+  return webUrl(image);
 }

@@ -1,32 +1,32 @@
-/** Gathers the questions of all tabs into few requests: each URL is asked about once at a time. */
+/** Batches the checks of all tabs into few requests. Each URL is checked once at a time. */
 
-import { type Api, ApiError, type CheckOptions, LONGEST_URL, MOST_URLS } from "../api";
+import { type Api, ApiError, type CheckOptions, MAX_URL_LENGTH, MAX_URLS } from "../api";
 import { type Answer, type Outcome, unavailable } from "../verdict";
-import { recall, remember } from "./memory";
+import { getCached, putCached } from "./cache";
 
-/** Milliseconds in which questions are gathered before they are sent. */
+/** Milliseconds during which checks are collected into a batch. */
 const WINDOW = 40;
 
-interface Question {
+interface PendingCheck {
   url: string;
   resolve: (outcome: Outcome) => void;
 }
 
 export class Checker {
-  /** The questions not yet answered, by URL. */
+  /** The running checks, by URL. */
   private readonly inFlight = new Map<string, Promise<Outcome>>();
-  /** The questions not yet sent, by the origin of the page that asks. */
-  private readonly gathered = new Map<string | undefined, Question[]>();
+  /** The checks not yet sent, by the page's origin. */
+  private readonly batches = new Map<string | undefined, PendingCheck[]>();
 
-  /** @param api makes a client for the server that the settings name at that moment */
+  /** @param api makes a client for the current settings */
   constructor(private readonly api: () => Promise<Api>) {}
 
-  /** Check the image at a URL, shown by a page of this origin. Never rejects. */
+  /** Check the image at a URL on a page of this origin. Never rejects. */
   check(url: string, page: string | undefined): Promise<Outcome> {
-    return this.once(url, async () => (await recall(url)) ?? this.gather(url, page));
+    return this.once(url, async () => (await getCached(url)) ?? this.gather(url, page));
   }
 
-  /** Check it anew, whatever any cache says. Never rejects. */
+  /** Check it again, without any cache. Never rejects. */
   checkAgain(url: string, page: string | undefined): Promise<Outcome> {
     this.inFlight.delete(url);
     return this.once(url, () => {
@@ -47,56 +47,56 @@ export class Checker {
     }
   }
 
-  private once(url: string, begin: () => Promise<Outcome>): Promise<Outcome> {
-    // Refused here, so that it does not make the server refuse the images asked about with it.
-    if (url.length > LONGEST_URL) return Promise.resolve(unavailable("bad_url"));
+  private once(url: string, start: () => Promise<Outcome>): Promise<Outcome> {
+    // Otherwise the server would reject the whole batch.
+    if (url.length > MAX_URL_LENGTH) return Promise.resolve(unavailable("bad_url"));
     const known = this.inFlight.get(url);
     if (known) return known;
-    const asked = begin().finally(() => {
-      if (this.inFlight.get(url) === asked) this.inFlight.delete(url);
+    const running = start().finally(() => {
+      if (this.inFlight.get(url) === running) this.inFlight.delete(url);
     });
-    this.inFlight.set(url, asked);
-    return asked;
+    this.inFlight.set(url, running);
+    return running;
   }
 
   private gather(url: string, page: string | undefined): Promise<Outcome> {
     return new Promise((resolve) => {
-      const questions = this.gathered.get(page) ?? [];
-      if (questions.length === 0) setTimeout(() => this.flush(page), WINDOW);
-      questions.push({ url, resolve });
-      this.gathered.set(page, questions);
+      const pending = this.batches.get(page) ?? [];
+      if (pending.length === 0) setTimeout(() => this.flush(page), WINDOW);
+      pending.push({ url, resolve });
+      this.batches.set(page, pending);
     });
   }
 
   private flush(page: string | undefined): void {
-    const questions = this.gathered.get(page) ?? [];
-    this.gathered.delete(page);
-    for (let first = 0; first < questions.length; first += MOST_URLS) {
-      void this.send(questions.slice(first, first + MOST_URLS), { page });
+    const pending = this.batches.get(page) ?? [];
+    this.batches.delete(page);
+    for (let first = 0; first < pending.length; first += MAX_URLS) {
+      void this.send(pending.slice(first, first + MAX_URLS), { page });
     }
   }
 
-  /** Ask, and resolve every question as soon as its answer is there. */
-  private async send(questions: Question[], options: CheckOptions): Promise<void> {
-    const urls = questions.map(({ url }) => url);
+  /** Send a batch, and resolve each check as soon as its outcome arrives. */
+  private async send(pending: PendingCheck[], options: CheckOptions): Promise<void> {
+    const urls = pending.map(({ url }) => url);
     let rest: Outcome;
     try {
       const api = await this.api();
-      for await (const answer of api.check(urls, options)) settle(questions, answer);
+      for await (const answer of api.check(urls, options)) resolveDone(pending, answer);
       rest = unavailable("not_assay");
     } catch (error) {
       rest = failed(error);
     }
-    for (const { resolve } of questions) resolve(rest);
+    for (const { resolve } of pending) resolve(rest);
   }
 }
 
-/** Resolve what an answer settles; a promise that is resolved already stays as it is. */
-function settle(questions: Question[], answer: Answer): void {
-  for (const [index, { url, resolve }] of questions.entries()) {
+/** Resolve the checks that an answer completes. Resolving a promise twice has no effect. */
+function resolveDone(pending: PendingCheck[], answer: Answer): void {
+  for (const [index, { url, resolve }] of pending.entries()) {
     const outcome = answer.items[index]?.outcome;
     if (!outcome) continue;
-    void remember(url, outcome);
+    void putCached(url, outcome);
     resolve(outcome);
   }
 }

@@ -5,7 +5,7 @@ import type { ShowCheck } from "../messages";
 
 const MENU_ID = "check-image";
 
-/** The built content script, for pages that were open before it could be put into them. */
+/** The built content script, for pages that were open before the installation. */
 const CONTENT_SCRIPT = "/content-scripts/content.js";
 
 export function createMenu(): void {
@@ -16,7 +16,7 @@ export function createMenu(): void {
   });
 }
 
-/** Have the frame in which the user clicked show a check of the image. */
+/** Show a check of the image in the frame in which the user clicked. */
 export async function onMenuClicked(
   info: Browser.contextMenus.OnClickData,
   tab: Browser.tabs.Tab | undefined,
@@ -32,13 +32,13 @@ export async function onMenuClicked(
       await show();
     });
   } catch {
-    await sayNotHere(tab.id);
+    await showNotAvailable(tab.id);
   }
 }
 
-/** The browser lets no extension into its own pages: say so on the toolbar's button. */
-async function sayNotHere(tabId: number): Promise<void> {
+/** The browser allows no extension on its own pages. Show that on the toolbar button. */
+async function showNotAvailable(tabId: number): Promise<void> {
   await browser.action.setBadgeText({ tabId, text: "!" });
-  const title = browser.i18n.getMessage("action_not_here");
+  const title = browser.i18n.getMessage("action_not_available");
   await browser.action.setTitle({ tabId, title });
 }

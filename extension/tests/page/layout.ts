@@ -1,7 +1,7 @@
 /** Stands in for what a DOM without layout lacks: sizes, and the observers that watch them. */
 
 import { vi } from "vitest";
-import type { Box } from "../../lib/page/place";
+import type { Box } from "../../lib/page/positions";
 
 export function box(left: number, top: number, width: number, height: number): Box {
   return { left, top, right: left + width, bottom: top + height };

@@ -3,7 +3,7 @@ import { fakeBrowser } from "wxt/testing";
 import { Page } from "../../lib/page/page";
 import type { PageRequest } from "../../lib/messages";
 import { type Outcome, unavailable } from "../../lib/verdict";
-import { judged } from "../examples";
+import { classified } from "../examples";
 import { bringNear, fakeObservers, layOut, makeImage } from "./layout";
 
 const DATA = "data:image/png;base64,AAAA";
@@ -24,7 +24,7 @@ beforeEach(() => {
   haveFiles(unreadable);
   document.body.innerHTML = "<button id=before></button>";
   document.elementsFromPoint = () => [];
-  asked.mockReset().mockResolvedValue(judged());
+  asked.mockReset().mockResolvedValue(classified());
   fakeBrowser.runtime.onMessage.addListener((request: unknown) => asked(request as PageRequest));
   page = new Page();
 });
@@ -118,7 +118,7 @@ test("a badge is put at its image's corner", async () => {
 
 test("a badge's click opens a card with all that is known, without asking again", async () => {
   const evidence = [{ kind: "c2pa", says: "ai", detail: "Made by Example.", trusted: true }];
-  asked.mockResolvedValue(judged({ evidence }));
+  asked.mockResolvedValue(classified({ evidence }));
   showWithBadges(makeImage());
   await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("ai"));
   badges()[0]!.click();
@@ -126,26 +126,26 @@ test("a badge's click opens a card with all that is known, without asking again"
   expect(card().open).toBe(true);
   const words = card().textContent;
   expect(words).toContain("Probability that the image is AI-made: 93%");
-  expect(words).toContain("Few images made by people measure so high.");
+  expect(words).toContain("Few real images get such a high probability.");
   expect(words).toContain("EfficientNet for art88%");
-  expect(words).toContain("Made by Example.Content Credentials, signed by a trusted party");
+  expect(words).toContain("Made by Example.Content Credentials, trusted signature");
   expect(words).toContain("640 × 480 pixels, JPEG");
   expect(words).toContain("test-1");
   expect(asked).toHaveBeenCalledOnce();
 });
 
 test("the card is a dialog named by its title, which has the focus", async () => {
-  await page.checkPointedAt("https://x.example/a.jpg");
+  await page.checkTarget("https://x.example/a.jpg");
   expect(card().getAttribute("aria-labelledby")).toBe(card().querySelector("h2")!.id);
   expect(shadow().activeElement).toBe(card().querySelector("h2"));
   expect(card().querySelector('[role="status"]')!.textContent).toContain("93%");
 });
 
 test("the close button and a click outside close the card", async () => {
-  await page.checkPointedAt("https://x.example/a.jpg");
+  await page.checkTarget("https://x.example/a.jpg");
   click(card().querySelector<HTMLButtonElement>(".close")!);
   expect(card().open).toBe(false);
-  await page.checkPointedAt("https://x.example/a.jpg");
+  await page.checkTarget("https://x.example/a.jpg");
   card().querySelector<HTMLElement>(".body")!.click();
   expect(card().open).toBe(true);
   card().click();
@@ -154,11 +154,11 @@ test("the close button and a click outside close the card", async () => {
 
 test("a failure is told with its reason, the server's words and what to do", async () => {
   asked.mockResolvedValue(unavailable("corrupt_image", "The jpeg file is damaged."));
-  await page.checkPointedAt("https://x.example/a.jpg");
+  await page.checkTarget("https://x.example/a.jpg");
   expect(titleOf()).toBe("Unavailable");
   expect(card().textContent).toContain("damaged file");
   expect(card().textContent).toContain("The jpeg file is damaged.");
-  expect(card().textContent).toContain("look for another copy");
+  expect(card().textContent).toContain("try another copy");
 });
 
 test("trying again asks past every cache, and the badge is told too", async () => {
@@ -167,7 +167,7 @@ test("trying again asks past every cache, and the badge is told too", async () =
   await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("unavailable"));
   badges()[0]!.click();
   await vi.waitFor(() => expect(actions()).toHaveLength(1));
-  asked.mockClear().mockResolvedValue(judged());
+  asked.mockClear().mockResolvedValue(classified());
   click(actions()[0]!);
   await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
   expect(asked.mock.calls[0]![0]).toEqual({
@@ -181,8 +181,8 @@ test("trying again asks past every cache, and the badge is told too", async () =
 test("an answer that comes after another image was asked about is not shown", async () => {
   let late = (_outcome: Outcome) => {};
   asked.mockReturnValueOnce(new Promise((resolve) => (late = resolve)));
-  const first = page.checkPointedAt("https://x.example/slow.jpg");
-  await page.checkPointedAt("https://x.example/fast.jpg");
+  const first = page.checkTarget("https://x.example/slow.jpg");
+  await page.checkTarget("https://x.example/fast.jpg");
   late(unavailable("timeout"));
   await first;
   expect(titleOf()).toBe("Likely AI");
@@ -190,7 +190,7 @@ test("an answer that comes after another image was asked about is not shown", as
 
 test("a data: image that was asked for is sent as bytes", async () => {
   haveFiles(readable);
-  await page.checkPointedAt(DATA);
+  await page.checkTarget(DATA);
   expect(asked.mock.calls.map(([request]) => request)).toEqual([
     { kind: "check-bytes", data: "data:image/png;base64,eA==" },
   ]);
@@ -199,7 +199,7 @@ test("a data: image that was asked for is sent as bytes", async () => {
 test("where the server cannot have the file, the one shown here is sent", async () => {
   haveFiles(readable);
   asked.mockResolvedValueOnce(unavailable("blocked_address"));
-  await page.checkPointedAt("http://10.0.0.1/a.png");
+  await page.checkTarget("http://10.0.0.1/a.png");
   expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-url", "check-bytes"]);
   expect(titleOf()).toBe("Likely AI");
 });
@@ -207,17 +207,17 @@ test("where the server cannot have the file, the one shown here is sent", async 
 test("where the page may not read it either, the browser is asked for access on a click", async () => {
   asked.mockResolvedValueOnce(unavailable("http_status"));
   asked.mockResolvedValueOnce(unavailable("access_needed"));
-  await page.checkPointedAt("https://cdn.example/a.png");
+  await page.checkTarget("https://cdn.example/a.png");
   expect(actions().map(({ textContent }) => textContent)).toEqual(["Allow and check", "Try again"]);
-  expect(card().textContent).toContain("images of cdn.example");
+  expect(card().textContent).toContain("images from cdn.example");
   actions()[0]!.click(); // A script's click, which must do nothing.
   expect(asked).toHaveBeenCalledTimes(2);
   click(actions()[0]!);
   await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
   expect(asked.mock.calls.at(-1)![0]).toEqual({
-    kind: "check-reading",
+    kind: "check-fetch",
     url: "https://cdn.example/a.png",
-    mayAsk: true,
+    askPermission: true,
   });
 });
 
@@ -228,7 +228,7 @@ test("badges never send bytes: a failed one offers it, and only a click does it"
   await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("unavailable"));
   expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-url"]);
   badges()[0]!.click();
-  await vi.waitFor(() => expect(actions()[0]?.textContent).toBe("Check the file itself"));
+  await vi.waitFor(() => expect(actions()[0]?.textContent).toBe("Send the image file"));
   click(actions()[0]!);
   await vi.waitFor(() => expect(asked.mock.calls.at(-1)![0].kind).toBe("check-bytes"));
 });
@@ -238,13 +238,13 @@ test("an image whose address the browser did not tell is found under the pointer
   document.body.append(image);
   document.elementsFromPoint = () => [image];
   image.dispatchEvent(new MouseEvent("contextmenu", { bubbles: true, composed: true }));
-  await page.checkPointedAt("");
+  await page.checkTarget("");
   expect(asked.mock.calls[0]![0]).toMatchObject({ url: "https://x.example/a.jpg" });
 });
 
 test("a service worker that is gone leaves a reason, not a check without end", async () => {
   fakeBrowser.runtime.onMessage.removeAllListeners();
-  await page.checkPointedAt("https://x.example/a.jpg");
+  await page.checkTarget("https://x.example/a.jpg");
   expect(titleOf()).toBe("Unavailable");
   expect(card().textContent).toContain("interrupted");
 });

@@ -1,0 +1,217 @@
+"""Checks and lookups: URLs in, items out. Checks queue unknown URLs and may wait for them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from ipaddress import IPv4Network, IPv6Network
+
+from celery import Celery
+
+from backend.drain import POLL_SECONDS, draining
+from models.errors import CheckError
+from models.verdict import CheckItem, Verdict
+from workers.fetching.urls import canonical_url
+from workers.scheduling.queues import Job, enqueue
+from workers.storage.checks import CheckRecord
+from workers.storage.stores import Stores
+from workers.storage.verdict_cache import CacheEntry, upload_address
+from workers.telemetry.metrics import meter
+
+HEARTBEAT = 5.0
+"""Seconds without news after which `CheckService.watch` yields an empty list."""
+
+
+class CheckService:
+    """Answers checks and lookups from the cache, and queues what is missing.
+
+    An address is a canonical URL, or `upload_address` for an uploaded file.
+
+    Args:
+        stores: the cache, and the claims of jobs.
+        celery: the queues.
+        revalidate_after: seconds for which a check trusts that a URL still shows the same image.
+        allow_nets: networks that may be fetched from although they are not public.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        celery: Celery,
+        revalidate_after: int,
+        allow_nets: Sequence[IPv4Network | IPv6Network],
+    ) -> None:
+        self._stores = stores
+        self._celery = celery
+        self._revalidate_after = revalidate_after
+        self._allow_nets = allow_nets
+
+    def lookup(self, urls: Sequence[str]) -> list[CheckItem]:
+        """Return what is cached for each URL, in order. Nothing is fetched or queued."""
+        addresses, refused = self._addresses(urls)
+        entries = self._cached(addresses.values())
+        _count("lookup", entries.values())
+
+        def item(url: str) -> CheckItem:
+            if url in refused:
+                return refused[url]
+            entry = entries[addresses[url]]
+            if entry is None:
+                return CheckItem(url=url, status="unknown")
+            return _item(url, entry, cached=True)
+
+        return [item(url) for url in urls]
+
+    def lookup_bytes(self, sha256s: Sequence[str]) -> list[CheckItem]:
+        """Return what is cached for files with these SHA-256 hashes, in order."""
+        verdicts = self._stores.cache.verdicts(sha256s)
+        _count("lookup", verdicts)
+        return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
+
+    def verdict_at(self, url: str) -> tuple[str, Verdict] | None:
+        """Return the canonical URL and its cached verdict, if there is one."""
+        try:
+            address = canonical_url(url, self._allow_nets)
+        except CheckError:
+            return None
+        (entry,) = self._stores.cache.lookup([address])
+        return (address, entry.verdict) if entry and entry.verdict else None
+
+    def check(self, record: CheckRecord, wait: float, *, first: bool = True) -> list[CheckItem]:
+        """Return an item for each URL, in order. Queue what is not cached and wait for it.
+
+        Args:
+            record: the request.
+            wait: seconds to wait at most for pending items.
+            first: whether this is the first call for the record; only this one counts in metrics.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker cannot be reached.
+            redis.RedisError: Redis cannot be reached.
+        """
+        deadline = time.monotonic() + wait
+        addresses, refused = (
+            ({url: url for url in record.urls}, {})
+            if record.uploaded
+            else self._addresses(record.urls)
+        )
+        since = record.created_at - (0 if record.force else self._revalidate_after)
+        entries = self._cached(addresses.values(), since)
+        if first:
+            _count("check", entries.values())
+        if missing := [address for address, entry in entries.items() if entry is None]:
+            self._queue(missing, record, since)
+            if wait > 0:
+                entries |= self._wait(missing, since, deadline)
+
+        def item(url: str) -> CheckItem:
+            if url in refused:
+                return refused[url]
+            entry = entries[addresses[url]]
+            if entry is None:
+                return CheckItem(url=url, status="pending")
+            return _item(url, entry, cached=entry.at < record.created_at)
+
+        return [item(url) for url in record.urls]
+
+    def watch(
+        self, record: CheckRecord, indexes: Iterable[int]
+    ) -> Iterator[list[tuple[int, CheckItem]]]:
+        """Yield items as they become done or failed, until all have.
+
+        Args:
+            record: the request.
+            indexes: which of its URLs, from 0.
+
+        Yields:
+            Items with their indexes; an empty list after `HEARTBEAT` seconds without news.
+
+        Raises:
+            kombu.exceptions.OperationalError: the broker cannot be reached.
+            redis.RedisError: Redis cannot be reached.
+        """
+        pending = list(indexes)
+        urls = [record.urls[index] for index in pending]
+        addresses = urls if record.uploaded else [*self._addresses(urls)[0].values()]
+        with ExitStack() as stack:
+            # Without addresses, all URLs are refused and nothing will be published.
+            listener = (
+                stack.enter_context(self._stores.claims.listen(addresses)) if addresses else None
+            )
+            while pending:
+                rest = record.model_copy(update={"urls": tuple(record.urls[n] for n in pending)})
+                items = zip(pending, self.check(rest, wait=0, first=False), strict=True)
+                news = [(index, item) for index, item in items if item.status != "pending"]
+                yield news
+                pending = sorted({*pending} - {index for index, _ in news})
+                if pending and listener is not None:
+                    listener.next(time.monotonic() + HEARTBEAT)
+
+    def _addresses(self, urls: Sequence[str]) -> tuple[dict[str, str], dict[str, CheckItem]]:
+        """Return the address of each valid URL, and a failed item for each other URL."""
+        addresses: dict[str, str] = {}
+        refused: dict[str, CheckItem] = {}
+        for url in urls:
+            try:
+                addresses[url] = canonical_url(url, self._allow_nets)
+            except CheckError as error:
+                refused[url] = CheckItem.failed(url, error)
+        return addresses, refused
+
+    def _cached(self, addresses: Iterable[str], since: float = 0) -> dict[str, CacheEntry | None]:
+        """Return the cache entry of each address, if it is not older than a time (Unix s)."""
+        unique = list(dict.fromkeys(addresses))
+        return {
+            address: entry if entry and entry.at >= since else None
+            for address, entry in zip(unique, self._stores.cache.lookup(unique), strict=True)
+        }
+
+    def _queue(self, addresses: Sequence[str], record: CheckRecord, since: float) -> None:
+        """Queue a job for each address that has none."""
+        claimed = self._stores.claims.claim_queued(addresses)
+        jobs: list[Job] = [
+            {"address": a, "since": since, "referer": record.referer, "queue": record.queue}
+            for a in claimed
+        ]
+        try:
+            enqueue(self._celery, jobs, record.queue)
+        except Exception:
+            self._stores.claims.release(claimed)
+            raise
+
+    def _wait(
+        self, addresses: Sequence[str], since: float, deadline: float
+    ) -> dict[str, CacheEntry | None]:
+        """Wait until all addresses are cached or a deadline (`time.monotonic`) has passed."""
+        with self._stores.claims.listen(addresses) as listener:
+            # Read again after listening has begun, so that no notification is missed.
+            entries = self._cached(addresses, since)
+            missing = {address for address, entry in entries.items() if entry is None}
+            while missing and (now := time.monotonic()) < deadline and not draining():
+                if address := listener.next(min(deadline, now + POLL_SECONDS)):
+                    missing.discard(address)
+        return self._cached(addresses, since)
+
+
+def _count(call: str, cached: Iterable[object | None]) -> None:
+    """Count cache hits and misses."""
+    for result, number in Counter("miss" if each is None else "hit" for each in cached).items():
+        meter.count("cache_requests", number, call=call, result=result)
+
+
+def _item(url: str, entry: CacheEntry, *, cached: bool) -> CheckItem:
+    if entry.error is not None:
+        return CheckItem(url=url, status="failed", error=entry.error)
+    verdict = entry.verdict
+    if verdict is not None and not cached:
+        verdict = verdict.model_copy(update={"cached": False})
+    return CheckItem(url=url, status="done", verdict=verdict)
+
+
+def _item_of_bytes(sha256: str, verdict: Verdict | None) -> CheckItem:
+    url = upload_address(sha256)
+    if verdict is None:
+        return CheckItem(url=url, status="unknown")
+    return CheckItem(url=url, status="done", verdict=verdict.model_copy(update={"cached": True}))

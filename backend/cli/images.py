@@ -1,0 +1,237 @@
+"""The commands that check images: `assay check` and `assay scan`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backend.cli.commands import FAILED, MISUSED, fail, read_settings, stop_in_order
+
+if TYPE_CHECKING:  # the commands import what they need
+    from models.verdict import CheckItem
+    from settings import Settings
+
+STDIN = STDOUT = "-"
+
+
+class LabelName(StrEnum):
+    """The labels, as choices for typer."""
+
+    AI = "ai"
+    UNCERTAIN = "uncertain"
+    REAL = "real"
+
+
+class Order(StrEnum):
+    """The order of the results."""
+
+    FINISHED = "finished"
+    INPUT = "input"
+
+
+class Form(StrEnum):
+    """The format of the results."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class Retry(StrEnum):
+    """Which results of earlier runs are replaced."""
+
+    FAILED = "failed"
+
+
+Key = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help="The API key for the server; - asks for it. Others on this machine can see the "
+        "arguments of a command, so ASSAY_API_KEY is safer.",
+        show_default="ASSAY_API_KEY",
+    ),
+]
+
+
+def check(
+    targets: Annotated[list[str], typer.Argument(metavar="FILE_OR_URL", show_default=False)],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line, in the order given.")
+    ] = False,
+    key: Key = None,
+) -> None:
+    """Check whether images are likely AI-made.
+
+    Files and standard input (-) are checked without a server. URLs are checked by the server on
+    this machine if it runs, and without one otherwise. Exits with 1 if any image could not be
+    checked.
+    """
+    from backend.cli.console import item_printer
+
+    for target in targets:
+        if os.path.isdir(target):  # noqa: PTH112 - Path's raises for a name that is too long
+            raise typer.BadParameter(f"{target} is a folder; use: assay scan {target}")
+    show = item_printer(as_json=as_json)
+    failed = False
+    for item in _check(targets, _with_key(read_settings(), key)):
+        show(item)
+        failed |= item.status != "done"
+    raise typer.Exit(FAILED if failed else 0)
+
+
+def _check(targets: list[str], settings: Settings) -> Iterator[CheckItem]:
+    """Check files and URLs, in order."""
+    from backend.cli.local import LocalChecker
+    from backend.client import Client, local_server
+    from backend.lists import is_web_url, reason
+    from models.errors import CheckError, ErrorCode
+    from models.verdict import CheckItem
+
+    local = LocalChecker(settings)
+    client = Client(local_server(settings.bind), key=settings.api_key)
+    urls = [target for target in targets if is_web_url(target)]
+    of_urls = client.judge(urls) if urls and client.is_alive() else local.check_urls(urls)
+    for target in targets:
+        if target == STDIN:
+            yield local.check_stream(target, sys.stdin.buffer)
+        elif is_web_url(target):
+            yield next(of_urls)
+        elif os.path.exists(target):  # noqa: PTH110
+            yield local.check_file(target)
+        else:
+            error = CheckError(ErrorCode.BAD_URL, reason(target, files=True))
+            yield CheckItem.failed(target, error)
+
+
+Lists = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="LIST",
+        show_default=False,
+        help="A list of URLs or paths (text, CSV or JSON Lines; - for standard input), "
+        "a folder of images, or an image.",
+    ),
+]
+OutputFile = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="The file for the results, .jsonl or .csv; or - for standard output. A scan to "
+        "standard output cannot be resumed.",
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(help="The CSV column or JSON key with the URL.", show_default="url"),
+]
+ResultOrder = Annotated[
+    Order, typer.Option(help="Write results as they finish, or in the list's order.")
+]
+Labels = Annotated[
+    list[LabelName] | None,
+    typer.Option(
+        help="Write only images with this label. Can be repeated. A file that ends in "
+        ".all.jsonl, beside the output, then keeps all results.",
+        show_default="all results",
+    ),
+]
+RetryOption = Annotated[
+    Retry | None,
+    typer.Option(
+        help="Check again the images that failed in earlier runs, and replace their lines.",
+        show_default=False,
+    ),
+]
+FormatOption = Annotated[
+    Form | None,
+    typer.Option(
+        "--format", help="The format of the results.", show_default="from the output's name"
+    ),
+]
+Excel = Annotated[
+    bool,
+    typer.Option("--excel", help="Write a CSV that Excel reads as UTF-8, with a byte order mark."),
+]
+ServerAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The server. Default: the one on this machine. If none runs, one is started for "
+        "the scan.",
+    ),
+]
+
+
+def scan(
+    lists: Lists,
+    output: OutputFile = "results.jsonl",
+    column: Column = None,
+    order: ResultOrder = Order.FINISHED,
+    label: Labels = None,
+    retry: RetryOption = None,
+    form: FormatOption = None,
+    excel: Excel = False,
+    server: ServerAddress = None,
+    key: Key = None,
+) -> None:
+    """Check many images. Each row of the list gets one line in the results.
+
+    The list's own columns follow Assay's. A column with the name of one of Assay's gets `list_`
+    before its name. An image in several rows is checked once.
+
+    A scan that was stopped or killed goes on when you run the same command again. Rows with a
+    result are left out, and you may add rows at the list's end. After Ctrl-C the server goes on
+    with the URLs that it has, up to 50,000, and the next run fetches their results. With `-o -`,
+    Ctrl-C cancels them.
+
+    An image that cannot be checked is a result too. Exits with 1 if the scan ended early, or if no
+    image could be checked.
+    """
+    from backend.cli.inputs import InputError, read_inputs
+    from backend.cli.scan_command import Output, run
+    from backend.client.api_connection import server_address
+    from models.verdict import Label
+
+    if retry and output == STDOUT:
+        raise typer.BadParameter("--retry needs the file of an earlier run: name it with -o")
+    if excel and (form is Form.JSONL or (form is None and output.lower().endswith(".jsonl"))):
+        raise typer.BadParameter("--excel is for CSV: name an output that ends in .csv")
+    settings = _with_key(read_settings(), key)
+    try:
+        address = None if server is None else server_address(server)
+        inputs = read_inputs(lists, column)
+    except (InputError, ValueError) as error:
+        fail(str(error), MISUSED)
+    stop_in_order()
+    run(
+        inputs,
+        Output(
+            Path(output),
+            form=form,
+            bom=excel,
+            labels=frozenset(map(Label, label or ())),
+            in_order=order is Order.INPUT,
+            retry=retry is not None,
+        ),
+        settings,
+        address,
+    )
+
+
+def _with_key(settings: Settings, key: str | None) -> Settings:
+    """Return the settings with the given key. Ask for it if it is ``-``."""
+    if key is None:
+        return settings
+    if key == STDIN:
+        key = typer.prompt("API key", hide_input=True, err=True)
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise typer.BadParameter("an API key has no spaces, and ASCII characters alone")
+    return settings.model_copy(update={"api_key": key})

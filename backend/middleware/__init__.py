@@ -1,0 +1,1 @@
+"""Middleware: what every request passes, from authentication to problem documents."""

@@ -1,0 +1,93 @@
+/** All texts that users see: the messages of `_locales` with their values. */
+
+import { browser } from "wxt/browser";
+import { stateOf } from "./verdict";
+import type { Evidence, Failure, Outcome, Verdict } from "./verdict";
+
+/** The text of a message. Empty if there is no message of this name. */
+export function text(name: string, ...parts: string[]): string {
+  // Some names contain error codes of the server, so they are not in the generated types.
+  const getMessage = browser.i18n.getMessage as (name: string, parts: string[]) => string;
+  return getMessage(name, parts);
+}
+
+/** The language of the texts, as a BCP 47 tag. */
+export const language = (): string => text("language");
+
+/** The writing direction: ltr or rtl. */
+export const direction = (): string => text("@@bidi_dir");
+
+/** A probability in per cent. Never 0 % or 100 %, because no result is certain. */
+export function percent(probability: number): string {
+  const format = new Intl.NumberFormat(language(), { style: "percent" });
+  if (probability < 0.01) return text("less_than", format.format(0.01));
+  if (probability > 0.99) return text("more_than", format.format(0.99));
+  return format.format(probability);
+}
+
+/** The meaning of a verdict, and its limits. */
+export function meaning({ label }: Verdict): string {
+  return text(`meaning_${label}`);
+}
+
+/** The reason for a missing verdict, in a few words. */
+export function reason({ code }: Failure): string {
+  return text(`reason_${code}`) || text("reason_other");
+}
+
+/** Advice for the user. */
+export function help({ code }: Failure): string {
+  return text(`help_${code}`) || text("help_other");
+}
+
+/** The name of an outcome's state. An uncertain verdict also says which way it leans. */
+export function outcomeWord(outcome: Outcome | undefined): string {
+  const state = stateOf(outcome);
+  const lean = outcome?.state === "classified" ? outcome.verdict.lean : "none";
+  return state === "uncertain" && lean !== "none" ? text(`leans_${lean}`) : text(`state_${state}`);
+}
+
+/** The text of a badge: the state, and a short addition. */
+export function badgeWords(outcome: Outcome | undefined): { word: string; extra: string } {
+  const word = outcomeWord(outcome);
+  if (!outcome) return { word, extra: "" };
+  if (outcome.state === "unavailable") return { word, extra: reason(outcome.failure) };
+  const { label, probability } = outcome.verdict;
+  // A percentage next to "No sign of AI" would look like doubt.
+  return { word, extra: label === "real" ? "" : percent(probability) };
+}
+
+/** A badge's accessible name: state, probability and image. */
+export function badgeName(outcome: Outcome | undefined, alt: string): string {
+  const image = alt.trim() ? text("image_named", alt.trim()) : text("image_unnamed");
+  if (!outcome) return text("name_checking", image);
+  if (outcome.state === "unavailable") {
+    return text("name_unavailable", reason(outcome.failure), image);
+  }
+  const probability = percent(outcome.verdict.probability);
+  return text("name_classified", outcomeWord(outcome), probability, image);
+}
+
+export function memberName(member: string): string {
+  return text(`member_${member}`) || member;
+}
+
+/** The kind of an evidence, and whether its signature is trusted. */
+export function evidenceSource({ kind, trusted }: Evidence): string {
+  return text(trusted ? "evidence_trusted" : "evidence_untrusted", text(`evidence_${kind}`) || kind);
+}
+
+/** Size and format of the classified image, and its frame. */
+export function imageSummary({ image }: Verdict): string {
+  const size = text("image_size", String(image.width), String(image.height), image.format.toUpperCase());
+  return image.frames > 1 ? `${size} · ${text("image_frame", String(image.frames))}` : size;
+}
+
+/** The time of the classification. */
+export function checkedAt({ checked_at }: Verdict): string {
+  const at = new Date(checked_at);
+  const when = Number.isNaN(at.getTime())
+    ? checked_at
+    : at.toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
+  return text("image_checked", when);
+}

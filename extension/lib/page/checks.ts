@@ -1,0 +1,56 @@
+/** Checks one image at the user's request: by its address, or by its file in this browser. */
+
+import { ask } from "../messages";
+import { type Outcome, unavailable } from "../verdict";
+import { isWebUrl } from "./url";
+import { readInPage, toDataUrl } from "./bytes";
+
+/** The image to check. */
+export interface Subject {
+  /** Any address: http(s), data: or blob:. */
+  url: string;
+  /** The element that shows it, if it was found. */
+  image: HTMLImageElement | undefined;
+}
+
+/** Largest file that the server accepts (20 MiB). */
+const MAX_BYTES = 20 * 2 ** 20;
+
+/** Failures of the server to fetch a file that this browser may have. */
+const NOT_FETCHED = new Set([
+  "bad_url",
+  "blocked_address",
+  "connect_failure",
+  "dns_failure",
+  "http_status",
+  "not_an_image",
+  "timeout",
+  "too_many_redirects",
+]);
+
+/** Whether the file may be read in this browser, because the server could not fetch it. */
+export function canReadLocally(outcome: Outcome): boolean {
+  return outcome.state === "unavailable" && NOT_FETCHED.has(outcome.failure.code);
+}
+
+/** Check an image by its address. If the server cannot fetch it, check its file. */
+export async function checkImage({ url, image }: Subject, again: boolean): Promise<Outcome> {
+  if (!isWebUrl(url)) return checkFile({ url, image });
+  const outcome = await ask({ kind: "check-url", url, again });
+  if (!canReadLocally(outcome)) return outcome;
+  return checkFile({ url, image });
+}
+
+/** Read an image's file in this browser and check its bytes. */
+export async function checkFile({ url, image }: Subject): Promise<Outcome> {
+  const bytes = await readInPage(url, image);
+  if (bytes && bytes.size > MAX_BYTES) return unavailable("too_large");
+  if (bytes) return ask({ kind: "check-bytes", data: await toDataUrl(bytes) });
+  if (isWebUrl(url)) return ask({ kind: "check-fetch", url });
+  return unavailable("unreadable");
+}
+
+/** Request access to the image's site, then fetch and check it. Call it from a click. */
+export function checkWithPermission({ url }: Subject): Promise<Outcome> {
+  return ask({ kind: "check-fetch", url, askPermission: true });
+}

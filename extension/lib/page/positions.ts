@@ -1,0 +1,97 @@
+/** Positions of badges and cards. All lengths are CSS pixels of the viewport. */
+
+export interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+export interface Point {
+  x: number;
+  y: number;
+}
+
+interface Size {
+  width: number;
+  height: number;
+}
+
+/** Distance from an image's edge to its badge. */
+const INSET = 8;
+
+/** Smallest visible width and height of an image with a badge. */
+const MIN_VISIBLE = 48;
+
+/** Distance from the viewport's edge to a card. */
+const MARGIN = 12;
+
+function intersection(a: Box, b: Box): Box {
+  return {
+    left: Math.max(a.left, b.left),
+    top: Math.max(a.top, b.top),
+    right: Math.min(a.right, b.right),
+    bottom: Math.min(a.bottom, b.bottom),
+  };
+}
+
+/** The ancestors that clip their content. */
+export function clippersOf(image: Element): Element[] {
+  const clippers: Element[] = [];
+  let position = getComputedStyle(image).position;
+  for (let at = image.parentElement; at && at !== document.body; at = at.parentElement) {
+    // Ancestors do not clip a fixed element.
+    if (position === "fixed") break;
+    const style = getComputedStyle(at);
+    if (/auto|clip|hidden|scroll/.test(style.overflow)) clippers.push(at);
+    position = style.position;
+  }
+  return clippers;
+}
+
+/** The part of an image that its ancestors do not clip. */
+export function visibleBox(image: Element, clippers: readonly Element[]): Box {
+  return clippers
+    .map((clipper) => clipper.getBoundingClientRect())
+    .reduce<Box>(intersection, image.getBoundingClientRect());
+}
+
+/** The top left corner of a badge in the visible part of an image, if that is large enough. */
+export function badgeCorner(seen: Box, badgeWidth: number, rtl: boolean): Point | undefined {
+  if (seen.right - seen.left < MIN_VISIBLE || seen.bottom - seen.top < MIN_VISIBLE) return undefined;
+  const x = rtl ? seen.right - INSET - badgeWidth : seen.left + INSET;
+  return { x, y: seen.top + INSET };
+}
+
+/**
+ * The top left corner of a card for a box: to its right, left or below, if there is room, else on
+ * the box. It is always within the viewport.
+ */
+export function cardCorner(about: Box, card: Size, viewport: Size): Point {
+  const most = {
+    x: Math.max(MARGIN, viewport.width - MARGIN - card.width),
+    y: Math.max(MARGIN, viewport.height - MARGIN - card.height),
+  };
+  const within = (point: Point): Point => ({
+    x: Math.min(Math.max(point.x, MARGIN), most.x),
+    y: Math.min(Math.max(point.y, MARGIN), most.y),
+  });
+  if (about.right + MARGIN <= most.x) return within({ x: about.right + MARGIN, y: about.top });
+  const before = about.left - MARGIN - card.width;
+  if (before >= MARGIN) return within({ x: before, y: about.top });
+  if (about.bottom + MARGIN <= most.y) return within({ x: about.left, y: about.bottom + MARGIN });
+  return within({ x: about.left + INSET, y: about.top + INSET });
+}
+
+/**
+ * Whether a floating element, such as a sticky bar or a dialog, covers an image at a point. Captions
+ * and links over an image do not count.
+ */
+export function isCovered(image: Element, { x, y }: Point, ours: Element): boolean {
+  const top = document.elementsFromPoint(x, y).find((element) => element !== ours);
+  for (let at: Element | null = top ?? null; at && !at.contains(image); at = at.parentElement) {
+    if (/^(fixed|sticky)$/.test(getComputedStyle(at).position)) return true;
+    if (at.matches(":modal, :popover-open")) return true;
+  }
+  return false;
+}

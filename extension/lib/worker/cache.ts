@@ -1,0 +1,59 @@
+/** A cache of outcomes in the browser's session storage. */
+
+import { browser } from "wxt/browser";
+import type { Outcome } from "../verdict";
+
+/** Longest time that a verdict is cached, in ms. */
+const VERDICT_AGE = 60 * 60 * 1000;
+
+/** Longest time that a failure of an image is cached, in ms. */
+const FAILURE_AGE = 60 * 1000;
+
+/** Failures of the server or the connection, not of the image. They are not cached. */
+const NOT_CACHED = new Set([
+  "interrupted",
+  "internal",
+  "not_assay",
+  "overloaded",
+  "server_error",
+  "server_not_ready",
+  "server_refused",
+  "server_unreachable",
+]);
+
+interface CachedOutcome {
+  outcome: Outcome;
+  /** Milliseconds since the epoch. */
+  until: number;
+}
+
+const keyOf = (url: string) => `outcome:${url}`;
+
+export async function getCached(url: string): Promise<Outcome | undefined> {
+  const key = keyOf(url);
+  const found: Record<string, CachedOutcome> = await browser.storage.session.get(key);
+  const cached = found[key];
+  return cached && cached.until > Date.now() ? cached.outcome : undefined;
+}
+
+export async function putCached(url: string, outcome: Outcome): Promise<void> {
+  const until = Date.now() + ageOf(outcome);
+  if (until <= Date.now()) return;
+  const entry = { [keyOf(url)]: { outcome, until } satisfies CachedOutcome };
+  try {
+    await browser.storage.session.set(entry);
+  } catch {
+    // The session storage is full. The server has its own cache, so clear this one.
+    await clearCache();
+  }
+}
+
+export async function clearCache(): Promise<void> {
+  await browser.storage.session.clear();
+}
+
+function ageOf(outcome: Outcome): number {
+  if (outcome.state === "unavailable") return NOT_CACHED.has(outcome.failure.code) ? 0 : FAILURE_AGE;
+  const left = Date.parse(outcome.verdict.expires_at) - Date.now();
+  return Number.isNaN(left) ? 0 : Math.min(left, VERDICT_AGE);
+}

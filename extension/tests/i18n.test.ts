@@ -1,0 +1,92 @@
+import { expect, test } from "vitest";
+import messages from "../public/_locales/en/messages.json";
+import { unavailable } from "../lib/verdict";
+import * as i18n from "../lib/i18n";
+import { classified, verdict } from "./examples";
+
+test.each([
+  [0, "< 1%"],
+  [0.004, "< 1%"],
+  [0.01, "1%"],
+  [0.5, "50%"],
+  [0.934, "93%"],
+  [0.99, "99%"],
+  [0.9901, "> 99%"],
+  [1, "> 99%"],
+])("a probability of %d is %s: never nothing and never certain", (probability, said) => {
+  expect(i18n.percent(probability)).toBe(said);
+});
+
+test.each([
+  ["ai", "Few real images get such a high probability."],
+  ["uncertain", "The model cannot decide."],
+  ["real", "The model found no sign of AI. Some AI images have none."],
+] as const)("what %s means is said without claiming more", (label, said) => {
+  expect(i18n.meaning(verdict({ label }))).toBe(said);
+});
+
+test.each([
+  [undefined, { word: "Checking…", extra: "" }],
+  [classified(), { word: "Likely AI", extra: "93%" }],
+  [classified({ label: "uncertain", probability: 0.5 }), { word: "Uncertain", extra: "50%" }],
+  [
+    classified({ label: "uncertain", lean: "ai", probability: 0.7 }),
+    { word: "Uncertain, leans AI", extra: "70%" },
+  ],
+  [
+    classified({ label: "uncertain", lean: "real", probability: 0.3 }),
+    { word: "Uncertain, leans real", extra: "30%" },
+  ],
+  [classified({ label: "real", probability: 0.04 }), { word: "No sign of AI", extra: "" }],
+  [unavailable("timeout"), { word: "Unavailable", extra: "site too slow" }],
+])("a badge says no more than is known: %#", (outcome, said) => {
+  expect(i18n.badgeWords(outcome)).toEqual(said);
+});
+
+test.each([
+  [undefined, "a cat", "Checking: image “a cat”"],
+  [classified(), " a cat ", "Likely AI, 93% probability of AI: image “a cat”"],
+  [
+    classified({ label: "real", probability: 0.04 }),
+    "",
+    "No sign of AI, 4% probability of AI: image without a description",
+  ],
+  [unavailable("blocked_address"), "", "Unavailable, private address: image without a description"],
+])("a badge's name tells state, probability and image: %#", (outcome, alt, name) => {
+  expect(i18n.badgeName(outcome, alt)).toBe(name);
+});
+
+const SERVER_CODES = `blocked_address bad_url dns_failure connect_failure timeout http_status
+  too_many_redirects too_large not_an_image unsupported_format too_small too_many_pixels
+  corrupt_image internal`.split(/\s+/);
+const OWN_CODES = `server_unreachable server_refused server_error server_not_ready not_assay
+  overloaded interrupted unreadable access_needed other`.split(/\s+/);
+
+test.each([...SERVER_CODES, ...OWN_CODES])("%s has a reason and something to do", (code) => {
+  expect(messages).toHaveProperty(`reason_${code}`);
+  expect(messages).toHaveProperty(`help_${code}`);
+});
+
+test("a code that a newer server adds has words too", () => {
+  expect(i18n.reason({ code: "moon_phase", detail: "" })).toBe("unknown reason");
+  expect(i18n.help({ code: "moon_phase", detail: "" })).toBe("Try again later.");
+});
+
+test("members and evidence of unknown kinds are called by their own names", () => {
+  expect(i18n.memberName("efficientnet")).toBe("EfficientNet");
+  expect(i18n.memberName("clip")).toBe("CLIP");
+  expect(i18n.memberName("vit")).toBe("vit");
+  const evidence = { kind: "watermark", says: "ai", detail: "", trusted: false };
+  expect(i18n.evidenceSource(evidence)).toBe("watermark, no trusted signature");
+  expect(i18n.evidenceSource({ ...evidence, kind: "c2pa", trusted: true })).toBe(
+    "Content Credentials, trusted signature",
+  );
+});
+
+test("what was judged is told, with its frame where there are several", () => {
+  expect(i18n.imageSummary(verdict())).toBe("640 × 480 pixels, JPEG");
+  const image = { ...verdict().image, format: "gif", frames: 12 };
+  expect(i18n.imageSummary(verdict({ image }))).toBe(
+    "640 × 480 pixels, GIF · frame 1 of 12",
+  );
+});

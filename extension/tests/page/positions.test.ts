@@ -1,0 +1,94 @@
+import { beforeEach, expect, test } from "vitest";
+import { badgeCorner, cardCorner, clippersOf, isCovered, visibleBox } from "../../lib/page/positions";
+import { box, layOut, makeImage } from "./layout";
+
+beforeEach(() => {
+  document.body.innerHTML = "";
+});
+
+/** An image in nested elements of these styles, outermost first. */
+function nest(...styles: string[]): { image: HTMLImageElement; elements: HTMLElement[] } {
+  const elements = styles.map((style) => {
+    const element = document.createElement("div");
+    element.style.cssText = style;
+    return element;
+  });
+  const image = makeImage();
+  elements.reduce<HTMLElement>(
+    (parent, element) => (parent.append(element), element),
+    document.body,
+  );
+  (elements.at(-1) ?? document.body).append(image);
+  return { image, elements };
+}
+
+test("a badge lies at the start of what is seen of its image, in either direction", () => {
+  expect(badgeCorner(box(100, 50, 300, 200), 80, false)).toEqual({ x: 108, y: 58 });
+  expect(badgeCorner(box(100, 50, 300, 200), 80, true)).toEqual({ x: 312, y: 58 });
+});
+
+test("an image of which only a sliver is seen has no badge", () => {
+  expect(badgeCorner(box(0, 0, 300, 40), 80, false)).toBeUndefined();
+  expect(badgeCorner(box(0, 0, 20, 200), 80, false)).toBeUndefined();
+  expect(badgeCorner(box(0, 0, -20, 200), 80, false)).toBeUndefined();
+});
+
+test("an image is seen as far as what scrolls around it lets it be", () => {
+  const { image, elements } = nest("overflow: hidden", "", "overflow: auto");
+  layOut(image, -100, 10, 300, 200);
+  layOut(elements[0]!, 0, 0, 150, 500);
+  layOut(elements[2]!, 0, 20, 400, 100);
+  const clippers = clippersOf(image);
+  expect(clippers).toEqual([elements[2], elements[0]]);
+  expect(visibleBox(image, clippers)).toEqual(box(0, 20, 150, 100));
+});
+
+test("what is fixed to the viewport is not cut off by what is around it", () => {
+  const { image } = nest("overflow: hidden", "position: fixed", "");
+  expect(clippersOf(image)).toEqual([]);
+});
+
+const viewport = { width: 1000, height: 800 };
+const card = { width: 360, height: 400 };
+
+test.each([
+  ["beside the image", box(100, 100, 300, 200), { x: 412, y: 100 }],
+  ["before it, at the right edge", box(600, 100, 300, 200), { x: 228, y: 100 }],
+  ["below it, where it is wide", box(100, 0, 800, 200), { x: 100, y: 212 }],
+  ["over it, where it fills the view", box(0, 0, 1000, 800), { x: 8 + 4, y: 8 + 4 }],
+  ["in view, for an image below", box(100, 700, 300, 200), { x: 412, y: 388 }],
+  ["in view, for an image above", box(100, -150, 300, 200), { x: 412, y: 12 }],
+])("a card is %s", (_name, about, corner) => {
+  expect(cardCorner(about, card, viewport)).toEqual(corner);
+});
+
+test("a card larger than the view keeps its beginning in view", () => {
+  const corner = cardCorner(box(0, 0, 50, 50), card, { width: 300, height: 200 });
+  expect(corner).toEqual({ x: 12, y: 12 });
+});
+
+test.each([
+  ["a bar that sticks", "position: sticky", true],
+  ["a window over the page", "position: fixed", true],
+  ["a caption laid over the image", "position: absolute", false],
+])("%s covers a badge: %s", (_name, style, covered) => {
+  const { image, elements } = nest("");
+  const over = document.createElement("div");
+  over.style.cssText = style;
+  elements[0]!.append(over);
+  const ours = document.createElement("div");
+  document.elementsFromPoint = () => [ours, over, image];
+  expect(isCovered(image, { x: 1, y: 1 }, ours)).toBe(covered);
+});
+
+test("an image within a window of the page is not covered by that window", () => {
+  const { image, elements } = nest("position: fixed", "");
+  document.elementsFromPoint = () => [image, elements[1]!, elements[0]!];
+  expect(isCovered(image, { x: 1, y: 1 }, document.body)).toBe(false);
+});
+
+test("nothing covers an image outside the view", () => {
+  const { image } = nest("");
+  document.elementsFromPoint = () => [];
+  expect(isCovered(image, { x: -50, y: 1 }, document.body)).toBe(false);
+});

@@ -1,0 +1,20 @@
+"""One safe GET of an untrusted URL, and the limits of its host. Knows no image."""
+
+from models.errors import CheckError, ErrorCode
+
+
+class FetchError(CheckError):
+    """The URL could not be fetched, or must not be."""
+
+
+class RetryLaterError(FetchError):
+    """The server asked to retry later.
+
+    Args:
+        status: 429 or 503.
+        seconds: how much later, from now.
+    """
+
+    def __init__(self, status: int, seconds: float) -> None:
+        super().__init__(ErrorCode.HTTP_STATUS, f"The server answered with status {status}.")
+        self.seconds = seconds

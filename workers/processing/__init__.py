@@ -1,0 +1,1 @@
+"""One URL → cache entry: fetch, classify, record."""

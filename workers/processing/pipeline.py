@@ -1,0 +1,46 @@
+"""Bytes → verdict: the one path of the command line and the workers."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from models.ensemble import Ensemble
+from models.evidence import find_evidence
+from models.image import decode
+from models.verdict import ImageFacts, Verdict
+
+DIGITS = 4
+"""Digits of probabilities; further ones mean nothing."""
+
+
+def classify(data: bytes, ensemble: Ensemble, verdict_ttl: float) -> Verdict:
+    """Decode an image file and classify it.
+
+    Args:
+        data: the file's bytes.
+        ensemble: the loaded members.
+        verdict_ttl: seconds from now until the verdict expires.
+
+    Raises:
+        models.errors.ImageError: the bytes are not an image that can be classified.
+    """
+    image = decode(data)
+    result = ensemble.classify(image.pixels)
+    now = datetime.now(UTC)
+    return Verdict(
+        label=result.label,
+        probability=round(result.probability, DIGITS),
+        members={name: round(score, DIGITS) for name, score in result.members.items()},
+        evidence=find_evidence(data),
+        image=ImageFacts(
+            sha256=hashlib.sha256(data).hexdigest(),
+            width=image.width,
+            height=image.height,
+            format=image.format,
+            frames=image.frames,
+        ),
+        model_version=ensemble.version,
+        checked_at=now,
+        expires_at=now + timedelta(seconds=verdict_ttl),
+    )

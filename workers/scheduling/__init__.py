@@ -1,0 +1,1 @@
+"""Queues, leases and the tasks that move scans on."""

@@ -1,0 +1,1 @@
+"""What Redis keeps. Knows every key; knows no Celery and no model."""

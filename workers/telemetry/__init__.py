@@ -1,0 +1,1 @@
+"""Logs and figures of workers and API. Knows no work."""
