@@ -195,9 +195,12 @@ def test_what_is_no_expiry_is_told(text: str, why: str) -> None:
 
 
 @pytest.fixture
-def shared(tmp_path: Path, valkey_url: str, redis: Redis) -> Settings:
+def shared(
+    tmp_path: Path,
+    valkey_url: str,
+    redis: Redis,  # noqa: ARG001 - makes it empty
+) -> Settings:
     """Settings that name an empty Redis."""
-    redis.flushall()
     return settings_at(tmp_path, redis_url=valkey_url)
 
 

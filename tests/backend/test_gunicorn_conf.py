@@ -68,8 +68,11 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, valkey_url: str, redis: Redis) -> Settings:
-    redis.flushall()
+def settings(
+    tmp_path: Path,
+    valkey_url: str,
+    redis: Redis,  # noqa: ARG001 - makes it empty
+) -> Settings:
     return settings_at(tmp_path, redis_url=valkey_url)
 
 

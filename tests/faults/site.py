@@ -40,11 +40,13 @@ class ImageSite:
 
     Attributes:
         hits: requests for each path.
+        held_from: the pictures from this number on are not answered until this is None.
     """
 
     def __init__(self, hosts: int = 16, delay: float = 0.0) -> None:
         self.hits: Counter[str] = Counter()
         self.delay = delay
+        self.held_from: int | None = None
         self._ill: dict[str, Ill] = {}
         self._loop = asyncio.new_event_loop()
         self._listening: dict[str, socket.socket] = {}
@@ -134,6 +136,8 @@ class ImageSite:
             path = request.split(b" ", 2)[1].decode()
             self.hits[path] += 1
             await asyncio.sleep(self.delay)
+            while self.held_from is not None and number_of(path) >= self.held_from:
+                await asyncio.sleep(0.05)
             ill = self._ill.get(host)
             if ill == "silent":
                 await asyncio.sleep(60)

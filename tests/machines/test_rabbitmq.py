@@ -48,8 +48,12 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, rabbit: Rabbit, valkey_url: str, redis: Redis) -> Settings:
-    redis.flushall()
+def settings(
+    tmp_path: Path,
+    rabbit: Rabbit,
+    valkey_url: str,
+    redis: Redis,  # noqa: ARG001 - makes it empty
+) -> Settings:
     return settings_at(
         tmp_path,
         redis_url=valkey_url,
