@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +22,9 @@ from settings import Settings
 
 STOP_SECONDS = 90.0
 """Time that a process has to finish its work; longer than a task's hard time limit."""
+
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SupervisorError(Exception):
@@ -77,6 +82,30 @@ def start_process(
         process.stdin.write(stdin)
         process.stdin.close()
     return ManagedProcess(name, process, log)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Handle `STOP_SIGNALS` after the block, not within it.
+
+    A handler that raises just after a process has started would leave that process behind, known to
+    nobody.
+    """
+    arrived: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread only.
+        return
+    for number, handler in handlers.items():
+        if handler is not signal.SIG_IGN:  # as SIGHUP is under nohup
+            signal.signal(number, lambda number, _frame: arrived.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in arrived:
+        signal.raise_signal(number)
 
 
 def environment(settings: Settings) -> dict[str, str]:

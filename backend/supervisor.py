@@ -17,12 +17,14 @@ import requests
 from backend import embedded_valkey
 from backend.client import local_server
 from backend.processes import (
+    STOP_SIGNALS,
     ManagedProcess,
     PidFile,
     SupervisorError,
     end_processes,
     free_port,
     lock_data_dir,
+    signals_held,
     start_process,
 )
 from settings import Settings
@@ -100,8 +102,9 @@ class Supervisor:
         return [child for each in workers for child in psutil.Process(each.process.pid).children()]
 
     def _start_valkey(self) -> None:
-        server, url = embedded_valkey.start_valkey(self.settings)
-        self._add(server)
+        with signals_held():
+            server, url = embedded_valkey.start_valkey(self.settings)
+            self._add(server)
         embedded_valkey.wait_for_valkey(server, url)
         embedded_valkey.write_url(self.settings, url)
         self.settings = self.settings.model_copy(update={"redis_url": url})
@@ -113,7 +116,8 @@ class Supervisor:
         more = {} if processes is None else {"worker_processes": processes}
         command = [sys.executable, "-m", "backend.cli", role, *options]
         settings = self.settings.model_copy(update=more)
-        self._add(start_process(name or role, command, settings))
+        with signals_held():
+            self._add(start_process(name or role, command, settings))
 
     def _add(self, process: ManagedProcess) -> None:
         self.processes.append(process)
@@ -169,7 +173,7 @@ def serve(settings: Settings) -> None:
         stop.set()
 
     with Supervisor(settings) as supervisor:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as SIGHUP is under nohup
                 signal.signal(number, request_stop)
         print(_welcome(supervisor), flush=True)

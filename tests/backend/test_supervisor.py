@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,7 +20,7 @@ from pytest_httpserver import HTTPServer
 
 from backend import embedded_valkey
 from backend.embedded_valkey import find_server
-from backend.processes import SupervisorError, environment
+from backend.processes import ManagedProcess, SupervisorError, environment, start_process
 from backend.supervisor import Supervisor, end_leftovers
 from settings import Settings
 from tests.conftest import hits, settings_at, until
@@ -80,6 +81,25 @@ def test_who_stops_it_while_it_starts_leaves_nothing_either(
             process.kill()
     assert family
     assert [each for each in family if each.is_running()] == []
+
+
+def test_a_process_that_starts_just_as_it_is_stopped_is_ended_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[psutil.Process] = []
+
+    def start_and_be_stopped(name: str, *more: Any) -> ManagedProcess:
+        process = start_process(name, *more)
+        started.append(psutil.Process(process.process.pid))
+        if name == "worker":
+            signal.raise_signal(signal.SIGINT)
+        return process
+
+    monkeypatch.setattr("backend.supervisor.start_process", start_and_be_stopped)
+    with pytest.raises(KeyboardInterrupt), Supervisor(settings):
+        pass
+    assert started
+    assert [each for each in started if each.is_running()] == []
 
 
 def test_ctrl_c_stops_every_process_and_a_restart_remembers(
