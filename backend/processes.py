@@ -104,8 +104,8 @@ def signals_held() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    for number in arrived:
-        signal.raise_signal(number)
+    for each in arrived:
+        signal.raise_signal(each)
 
 
 def environment(settings: Settings) -> dict[str, str]:
