@@ -132,10 +132,6 @@ class HostLimiter:
         self._enqueue(keys=[keys.host(host, ":queue")], args=[time.time(), work])
         self._redis.sadd(keys.HOST_QUEUES, host)
 
-    def is_queued(self, host: str, work: str) -> bool:
-        """Return whether the work is in the host's queue."""
-        return self._redis.zscore(keys.host(host, ":queue"), work) is not None
-
     def next(self, host: str) -> list[Waiting]:
         """Return the queued work for which the host has slots; it stays queued until `dequeue`."""
         found = self._next(keys=_keys(host), args=[*_args(), _WOKEN_AT_ONCE])

@@ -102,11 +102,11 @@ class HostSlots:
 
     def park(self, item: WorkItem, host: str) -> None:
         """Put work into the host's queue."""
-        # In this order, so that the work is in the queue, or else its claim expires in a while.
-        self._limiter.enqueue(host, item.waiting)
+        # Whoever wakes it must find it parked. It is parked for a short time first, so that it is
+        # not held up for long if this process is killed before it is in the queue.
         item.park()
-        if not self._limiter.is_queued(host, item.waiting):  # woken in between, and claimed still
-            item.requeue()
+        self._limiter.enqueue(host, item.waiting)
+        item.stay_parked()
         self._wait_queues.wake(host)  # the last slot may have been released in between
 
     def _acquire(self, host: str, token: str) -> None:

@@ -10,6 +10,7 @@ from celery import Celery
 
 from workers.scheduling.queues import Job, enqueue
 from workers.scheduling.wait_queues import items_waiting, job_waiting
+from workers.storage.claims import LEASE
 from workers.storage.scans.records import TakenItem
 from workers.storage.scans.scripts import LONGEST_DEFERRAL
 from workers.storage.stores import Stores
@@ -52,7 +53,11 @@ class WorkItem(ABC):
 
     @abstractmethod
     def park(self) -> None:
-        """Give the work up; it is taken again when its host's queue wakes it."""
+        """Give the work up; it is taken again when its host's queue wakes it, or soon."""
+
+    @abstractmethod
+    def stay_parked(self) -> None:
+        """Leave parked work to its host's queue, unless it was woken meanwhile."""
 
 
 class CheckWork(WorkItem):
@@ -84,6 +89,9 @@ class CheckWork(WorkItem):
     def park(self) -> None:
         """Mark the job as queued, although it waits for its host."""
         self._claims.requeue(self.address)
+
+    def stay_parked(self) -> None:
+        """Do nothing more. If the queue loses the job, whoever asks again has it queued again."""
 
 
 class ScanWork(WorkItem):
@@ -118,8 +126,13 @@ class ScanWork(WorkItem):
         self._defer(0)
 
     def park(self) -> None:
+        """Let the items be taken when they are woken, or else after `LEASE` seconds."""
+        self._defer(LEASE)
+
+    def stay_parked(self) -> None:
         """Let the items be taken when they are woken, or else in a while."""
-        self._defer(LONGEST_DEFERRAL)
+        for item in self._items:
+            self._scans.prolong(item, LONGEST_DEFERRAL)
 
     def _defer(self, seconds: float) -> None:
         for item in self._items:

@@ -76,31 +76,33 @@ def test_an_item_of_a_scan_that_finds_its_host_full_waits_in_its_queue_and_is_ca
 
 
 @pytest.mark.usefixtures("short_slot_timeout")
-def test_who_is_called_before_it_has_given_its_work_up_can_come_again_at_once(
+def test_work_that_is_woken_while_it_is_being_parked_is_done_at_once(
     do: Do,
     stores: Stores,
     scans: Scans,
     hosts: HostLimiter,
-    redis: Redis,
+    celery: Celery,
     site: HTTPServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    host = host_of(site)
+    host, url = host_of(site), site.url_for("/b.jpg")
     for number in range(REQUESTS_PER_HOST):
         assert hosts.acquire(host, str(number)) == "acquired"
-    enqueue = hosts.enqueue
+    others = WaitQueues(hosts, stores, celery, Dispatcher(stores, celery))
+    enqueue, begun = hosts.enqueue, []
 
-    def enqueue_and_be_woken(host: str, name: str) -> None:
-        enqueue(host, name)
-        redis.delete(f"assay:host:{{{host}}}:queue")
+    def enqueue_and_be_woken(host: str, work: str) -> None:
+        enqueue(host, work)
+        others._wake(work)  # another process; it removes the work from the queue much later
+        begun.append(stores.claims.start(url, "another task"))
 
     monkeypatch.setattr(hosts, "enqueue", enqueue_and_be_woken)
     do.item(site.url_for("/a.jpg"), scans)
     assert scans.items.ready() == 1
-    url = site.url_for("/b.jpg")
+    stores.claims.release([url])
     stores.claims.claim_queued([url])
     do.jobs([job(url)])
-    assert queued(redis, "interactive") == 1
+    assert begun == [True, True]
 
 
 def test_a_host_that_asks_for_a_pause_gets_it_and_its_image_is_judged_afterwards(

@@ -102,6 +102,23 @@ def test_an_item_that_is_put_off_comes_when_its_time_has_come(scans: Scans, redi
     assert scans.items.take(1) == [item]
 
 
+def test_an_item_is_put_off_for_longer_unless_it_was_woken(scans: Scans, redis: Redis) -> None:
+    make(scans, urls(3))
+    put_off, woken, taken = scans.items.take(3)
+    for item in (put_off, woken):
+        scans.items.defer(item, 20)
+    scans.items.wake(A, woken.index)
+    for item in (put_off, woken, taken):
+        scans.items.prolong(item, 600)
+    assert scans.items.take(3) == [woken]
+    scans.items.record(woken, judged())
+    pass_time(redis, A, LEASE + 1)
+    assert scans.items.take(3) == [taken]
+    scans.items.record(taken, judged())
+    pass_time(redis, A, 600)
+    assert scans.items.take(3) == [put_off]
+
+
 def test_an_item_that_is_put_off_can_be_woken_and_one_under_way_cannot(scans: Scans) -> None:
     make(scans, urls(1))
     (item,) = scans.items.take(1)

@@ -42,6 +42,7 @@ class ScanItems:
         self._record = redis.register_script(scripts.RECORD)
         self._renew = redis.register_script(scripts.RENEW)
         self._defer = redis.register_script(scripts.DEFER)
+        self._prolong = redis.register_script(scripts.PROLONG)
         self._wake = redis.register_script(scripts.WAKE)
 
     def ready(self) -> int:
@@ -125,6 +126,10 @@ class ScanItems:
         """Let nobody take the item for some seconds, `LONGEST_DEFERRAL` at most."""
         seconds = min(max(seconds, 0), LONGEST_DEFERRAL)
         self._defer(keys=[keys.scan(item.scan_id, ":todo")], args=[item.index, seconds])
+
+    def prolong(self, item: TakenItem, seconds: float) -> None:
+        """Defer the item for longer, if it is deferred and was not woken."""
+        self._prolong(keys=[keys.scan(item.scan_id, ":todo")], args=[item.index, seconds])
 
     def wake(self, scan_id: str, index: int) -> bool:
         """Free a deferred item at once; return whether there was such an item."""

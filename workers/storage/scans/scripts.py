@@ -105,6 +105,15 @@ local clock = redis.call('TIME')
 redis.call('ZADD', KEYS[1], 'XX', -(clock[1] + clock[2] / 1000000 + ARGV[2]), ARGV[1])
 """
 
+# The same if it is deferred already.
+PROLONG = (
+    """
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not score or tonumber(score) >= 0 then return end
+"""
+    + DEFER
+)
+
 # Free index ARGV[1] if it is deferred; returns whether it was. KEYS: todo.
 WAKE = """
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
