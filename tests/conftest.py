@@ -145,10 +145,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
         yield running
 
 
+class QuickHTTPServer(HTTPServer):
+    """Stops at once; others look only twice a second whether they are to stop."""
+
+    def thread_target(self) -> None:
+        """Serve until it is stopped."""
+        assert self.server is not None
+        self.server.serve_forever(poll_interval=0.02)
+
+
 @pytest.fixture
 def site() -> Iterator[HTTPServer]:
     """A web site on loopback, on a port of its own; `site.log` has the requests."""
-    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+    with QuickHTTPServer(host="127.0.0.1", threaded=True) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from redis import Redis
 
 from models.errors import ErrorCode
-from tests.conftest import hits, stores_of, until
+from tests.conftest import QuickHTTPServer, hits, stores_of, until
 from tests.pictures import drawing, encoded
 from tests.workers.processing.conftest import Do
 from tests.workers.processing.jobs import answers_later, host_of, job, leads_to, queued, trickle
@@ -155,7 +155,7 @@ def test_a_dead_host_is_asked_a_few_times_and_its_other_addresses_fail_at_once(
 @pytest.fixture
 def beyond() -> Iterator[HTTPServer]:
     """A web site that others redirect to."""
-    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+    with QuickHTTPServer(host="127.0.0.1", threaded=True) as server:
         yield server
 
 
