@@ -50,7 +50,7 @@ test: $(PYTHON_READY) $(EXTENSION_READY) chromium rabbitmq ## Run every check an
 .PHONY: check
 check: $(PYTHON_READY) $(EXTENSION_READY) ## Run lint and the quick tests, while working
 	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
-	.venv/bin/pytest $(PARALLEL) -n auto -m 'not slow'  # these compute
+	.venv/bin/pytest $(PARALLEL) -m 'not slow'
 
 .PHONY: lint
 lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers, unused code and the extension's package
