@@ -23,8 +23,8 @@ from settings import Settings
 STOP_SECONDS = 90.0
 """Time that a process has to finish its work; longer than a task's hard time limit."""
 
-
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a request to end, and the end of the terminal."""
 
 
 class SupervisorError(Exception):
