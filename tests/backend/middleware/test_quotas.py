@@ -123,17 +123,17 @@ def test_who_spends_all_that_is_told_to_be_left_is_not_refused(limited: FlaskCli
     assert check(limited, 1).status_code == 429
 
 
-@pytest.mark.parametrize("urls", [3, 10])
+@pytest.mark.parametrize("urls", [1, 3, 8, 10])
 def test_who_waits_as_long_as_told_is_let_in(app_with: Callable[..., Flask], urls: int) -> None:
     client = app_with(rate_limit="10/second").test_client()
     refused = 0
-    for _ in range(5):
+    for _ in range(3 + 12 // urls):  # each refusal takes two seconds
         answer = check(client, urls)
         if answer.status_code == 429:
             refused += 1
             time.sleep(int(answer.headers["Retry-After"]))
             assert check(client, urls).status_code == 200
-    assert refused
+    assert refused or urls == 1
 
 
 def test_the_time_to_wait_is_no_longer_than_it_must_be(
