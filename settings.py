@@ -33,8 +33,9 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_on_commas)]
 _QUOTAS = r"^[1-9]\d*/(second|minute|hour|day)(;[1-9]\d*/(second|minute|hour|day))*$"
 
 CascadeMode = Literal["auto", "always", "never"]
-"""Which members run. ``always``: the strong member alone. ``never``: the light members alone.
-``auto``: the light members first, then the strong one where they are unsure."""
+"""Which members run. ``always``: ``clip_shallow``, and ``clip`` where it is unsure. ``never``: the
+light members alone. ``auto``: the light members, and the others as in ``always`` where the light
+ones are unsure."""
 
 
 class Settings(BaseSettings):
@@ -112,7 +113,7 @@ class Settings(BaseSettings):
     )
     second_look: CascadeMode = Field(
         default="always",
-        description="When `clip` runs: `always`, `never`, `auto` (if the light members doubt).",
+        description="When CLIP runs: `always`, `never`, `auto` (if the light members doubt).",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The lowest level that is logged."

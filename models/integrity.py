@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.manifest import WEIGHTS, Manifest, MemberRecord, digest
+from models.manifest import WEIGHTS, FilesRecord, Manifest, WeightsError
 from settings import CascadeMode
 
-_Stamp = tuple[tuple[int, int], ...]
+_Stamp = list[tuple[int, int]]
 
 
 class WeightFiles:
@@ -22,28 +22,24 @@ class WeightFiles:
     def __init__(
         self, manifest: Manifest, cascade_mode: CascadeMode, directory: Path = WEIGHTS
     ) -> None:
-        names = manifest.used_members(cascade_mode)
-        self._records = [record for record in manifest.members if record.name in names]
+        self._files = manifest.files_for(cascade_mode)
         self._directory = directory
         self._verified: dict[str, _Stamp] = {}
 
     def damaged(self) -> list[str]:
-        """Return the names of the members whose files are missing or damaged.
+        """Return the names of the networks and heads whose files are missing or damaged.
 
         Each file is read and hashed once. Later calls only compare its size and modification time.
         """
-        return [record.name for record in self._records if not self._is_intact(record)]
+        return [name for name, files in self._files.items() if not self._is_intact(files)]
 
-    def _is_intact(self, record: MemberRecord) -> bool:
-        model = self._directory / record.file
-        files = (model, model.with_suffix(".bin"))
+    def _is_intact(self, files: FilesRecord) -> bool:
         try:
-            stamp = tuple((s.st_size, s.st_mtime_ns) for s in (path.stat() for path in files))
-            if self._verified.get(record.name) == stamp:
-                return True
-            if digest(*(path.read_bytes() for path in files)) != record.sha256:
-                return False
-        except OSError:
+            stats = [(self._directory / name).stat() for name in files.names]
+            stamp = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+            if self._verified.get(files.file) != stamp:
+                files.read(self._directory)
+        except (OSError, WeightsError):
             return False
-        self._verified[record.name] = stamp
+        self._verified[files.file] = stamp
         return True

@@ -1,4 +1,4 @@
-"""The weights' manifest: files, combination rule, thresholds and model version.
+"""The weights' manifest: files, combination rules, thresholds and model version.
 
 This module imports pydantic only, so the API can read the version without loading a model.
 """
@@ -38,35 +38,65 @@ class Reference(_Record):
     """A member's output for a public photograph at export."""
 
     image: str = Field(description="A function of skimage.data.")
-    probability: float = Field(ge=0, le=1, description="sigmoid of the mean logit, uncalibrated.")
+    probability: float = Field(ge=0, le=1, description="sigmoid of the logit, uncalibrated.")
+
+
+class FilesRecord(_Record):
+    """Files that are read together."""
+
+    file: str = Field(description="Beside the manifest. An .xml comes with the .bin of its stem.")
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="Of the file. Of the .xml followed by its .bin."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the files."""
+        path = Path(self.file)
+        return (path.name, path.with_suffix(".bin").name) if path.suffix == ".xml" else (path.name,)
+
+    def read(self, directory: Path) -> list[bytes]:
+        """Read the files and verify their digest.
+
+        Raises:
+            WeightsError: a file is missing or damaged.
+        """
+        try:
+            contents = [(directory / name).read_bytes() for name in self.names]
+        except OSError as error:
+            raise WeightsError(f"no weights at {error.filename}: {error.strerror}") from error
+        if digest(*contents) != self.sha256:
+            raise WeightsError(f"{directory / self.file} does not match its SHA-256")
+        return contents
+
+
+class NetworkRecord(FilesRecord):
+    """One exported network."""
+
+    name: str
+    input: str = Field(description="The name of its view, or of the network whose tokens it takes.")
+    parity: dict[str, float] = Field(
+        default_factory=dict, description="Exported network against Keras, on validation images."
+    )
 
 
 class MemberRecord(_Record):
-    """One exported member."""
+    """One member: networks that run one after the other, and the head that ends in a logit."""
 
     name: str
-    file: str = Field(description="The .xml beside the manifest. Its .bin has the same stem.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the .xml followed by the .bin.")
-    view: str = Field(description="The name of the view it was trained on.")
+    networks: tuple[str, ...] = Field(min_length=1)
+    head: FilesRecord | None = Field(
+        default=None, description="None: the output of the last network is the logit."
+    )
     calibration: Scale = Field(description="Turns the logit into the member's own probability.")
     references: tuple[Reference, ...] = ()
-    parity: dict[str, float] = Field(
-        default_factory=dict, description="Exported model against Keras, on validation images."
-    )
     training: dict[str, Any] = Field(
         default_factory=dict, description="Configuration, seed and outcome of the training run."
     )
 
 
-class Stack(_Record):
-    """The logistic combination of the members' logits."""
-
-    weights: dict[str, float]
-    intercept: float
-
-
 class Thresholds(_Record):
-    """Label thresholds on the probability: ``real`` below the first, ``ai`` from the second on."""
+    """Two thresholds on a probability: ``real`` below the first, ``ai`` from the second on."""
 
     real: float = Field(ge=0, le=1)
     ai: float = Field(ge=0, le=1)
@@ -78,58 +108,68 @@ class Thresholds(_Record):
         return self
 
 
-class Cascade(_Record):
-    """The first stage of the cascade: the light members without the strong one.
+class Stage(_Record):
+    """A logistic combination of members' logits, and what follows from its probability.
 
     Args:
-        stack: combines the light members.
-        thresholds: for the labels, if no second stage runs.
-        doubt: between these two probabilities the second stage runs in the mode ``auto``.
+        weights: the weight of each member's logit.
+        intercept: added to the weighted sum.
+        thresholds: for the labels.
+        doubt: between these two probabilities the next stage runs. None in the last stage.
     """
 
-    stack: Stack
+    weights: dict[str, float] = Field(min_length=1)
+    intercept: float
     thresholds: Thresholds
-    doubt: Thresholds
+    doubt: Thresholds | None = None
 
 
 class Manifest(_Record):
     """The content of ``manifest.json``."""
 
     released: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day of the export.")
+    networks: tuple[NetworkRecord, ...] = Field(min_length=1)
     members: tuple[MemberRecord, ...] = Field(min_length=1)
-    stack: Stack = Field(description="Combines the members that set the verdict.")
-    thresholds: Thresholds
-    cascade: Cascade | None = Field(
-        default=None, description="None: the members of ``stack`` run on every image."
-    )
-    trained_on: tuple[str, ...] = Field(
-        default=("train",), description="The splits that the head of clip was fitted to."
-    )
+    light: Stage = Field(description="The light members.")
+    stages: tuple[Stage, ...] = Field(min_length=1, description="The stages of the strong members.")
 
     @model_validator(mode="after")
-    def _every_member_is_used(self) -> Self:
-        names = {member.name for member in self.members}
-        light = set(self.cascade.stack.weights) if self.cascade else set()
-        if names != set(self.stack.weights) | light:
-            raise ValueError("the listed members differ from the stacks' members")
-        if light == names:
-            raise ValueError("all members are in the first stage of the cascade")
+    def _every_name_is_used(self) -> Self:
+        members = {member.name for member in self.members}
+        if members != {name for stage in (self.light, *self.stages) for name in stage.weights}:
+            raise ValueError("the listed members differ from the stages' members")
+        networks = {network.name for network in self.networks}
+        if networks != {name for member in self.members for name in member.networks}:
+            raise ValueError("the listed networks differ from the members' networks")
         return self
 
-    def used_members(self, cascade_mode: CascadeMode) -> set[str]:
-        """Return the names of the members that may run in a cascade mode."""
-        names: set[str] = set()
-        if cascade_mode != "never" or self.cascade is None:
-            names |= set(self.stack.weights)
-        if cascade_mode != "always" and self.cascade is not None:
-            names |= set(self.cascade.stack.weights)
-        return names
+    def stages_for(self, mode: CascadeMode) -> tuple[Stage, ...]:
+        """Return the stages of a cascade mode, in their order."""
+        match mode:
+            case "never":
+                return (self.light,)
+            case "auto":
+                return (self.light, *self.stages)
+            case "always":
+                return self.stages
 
-    def version_for(self, cascade_mode: CascadeMode) -> str:
+    def members_for(self, mode: CascadeMode) -> list[MemberRecord]:
+        """Return the members that may run in a cascade mode."""
+        names = {name for stage in self.stages_for(mode) for name in stage.weights}
+        return [member for member in self.members if member.name in names]
+
+    def files_for(self, mode: CascadeMode) -> dict[str, FilesRecord]:
+        """Return the files that a cascade mode needs, by the network's or the member's name."""
+        members = self.members_for(mode)
+        names = {name for member in members for name in member.networks}
+        files: dict[str, FilesRecord] = {
+            network.name: network for network in self.networks if network.name in names
+        }
+        return files | {member.name: member.head for member in members if member.head}
+
+    def version_for(self, mode: CascadeMode) -> str:
         """Return the model version for verdicts of a cascade mode."""
-        if cascade_mode == "always" or self.cascade is None:
-            return self.version
-        return f"{self.version}-{cascade_mode}"
+        return self.version if mode == "always" else f"{self.version}-{mode}"
 
     @cached_property
     def version(self) -> str:
@@ -139,22 +179,20 @@ class Manifest(_Record):
         verdict, and a note about the training does not change the version.
         """
         decisive = {
+            "networks": [network.model_dump(exclude={"parity"}) for network in self.networks],
             "members": [
-                [member.name, member.sha256, member.view, member.calibration.model_dump()]
-                for member in self.members
+                member.model_dump(exclude={"references", "training"}) for member in self.members
             ],
-            "stack": self.stack.model_dump(),
-            "thresholds": self.thresholds.model_dump(),
-            # The key of the first release. Another one would change every version.
-            "first_look": self.cascade and self.cascade.model_dump(),
+            "light": self.light.model_dump(),
+            "stages": [stage.model_dump() for stage in self.stages],
         }
         content = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
         return f"{self.released}.{content[:8]}"
 
 
-def digest(model: bytes, weights: bytes) -> str:
-    """Return the ``sha256`` for a member's record."""
-    return hashlib.sha256(model + weights).hexdigest()
+def digest(*contents: bytes) -> str:
+    """Return the SHA-256 of files that are read together, in lower-case hex."""
+    return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
 def load_manifest(directory: Path = WEIGHTS) -> Manifest:

@@ -1,6 +1,6 @@
-"""Runs an exported member with OpenVINO.
+"""Runs an exported network with OpenVINO.
 
-OpenVINO was the fastest engine for every member. On the small ones it equals LiteRT with XNNPACK in
+OpenVINO was the fastest engine for every network. On small ones it equals LiteRT with XNNPACK in
 32-bit floats, and is 1.5 times as fast on processors with bfloat16 instructions.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import models.no_telemetry  # noqa: F401  # isort: skip
 import numpy as np
@@ -16,8 +16,6 @@ import openvino as ov
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from models.views import Pixels
 
 Precision = Literal["f32", "bf16"]
 
@@ -27,10 +25,10 @@ THREADS = min(2, os.cpu_count() or 1)
 
 
 class Runtime:
-    """One exported member, ready to run. Do not share it between threads.
+    """One exported network, ready to run. Do not share it between threads.
 
     Args:
-        model: the ``.xml`` of an OpenVINO IR. Input: uint8 views. Output: one logit per view.
+        model: the ``.xml`` of an OpenVINO IR. It has one input: uint8 views, or float32 tokens.
         weights: the ``.bin`` beside it.
         precision: of the arithmetic. None: the fastest that the processor supports.
         threads: number of threads for one inference.
@@ -60,31 +58,25 @@ class Runtime:
             },
         )
         self._request = compiled.create_infer_request()
-        self.shape: tuple[int, ...] = tuple(compiled.input(0).shape)
-        """Views per image, height, width, channels."""
+        given = compiled.input(0)
+        self.shape: tuple[int, ...] = tuple(given.shape)
+        """Of the input, e.g. views per image, height, width, channels."""
+        self._dtype = given.element_type.to_dtype()
 
-    def logit(self, views: Pixels) -> float:
-        """Return the mean logit over an image's views. A positive logit speaks for AI.
+    def run(self, given: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """Return the network's outputs.
 
         Args:
-            views: shape ``self.shape``, uint8.
+            given: the input, shape ``self.shape``.
 
         Raises:
-            ValueError: the views have another shape or type.
+            ValueError: the input has another shape or type.
         """
-        return float(np.mean(self.answer(views)))
-
-    def answer(self, views: Pixels) -> NDArray[np.float32]:
-        """Return the model's output for each view, shape (views, …).
-
-        Raises:
-            ValueError: the views have another shape or type.
-        """
-        if views.shape != self.shape or views.dtype != np.uint8:
-            raise ValueError(f"expected {self.shape} uint8, got {views.shape} {views.dtype}")
-        (answers,) = self._request.infer([views]).values()
-        copied: NDArray[np.float32] = np.array(answers, np.float32)
-        return copied
+        if given.shape != self.shape or given.dtype != self._dtype:
+            wanted = f"{self.shape} {self._dtype}"
+            raise ValueError(f"expected {wanted}, got {given.shape} {given.dtype}")
+        outputs = self._request.infer([given]).to_tuple()
+        return [np.array(output, np.float32) for output in outputs]
 
 
 def fastest_precision() -> Precision:

@@ -5,35 +5,40 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from training.paths import Paths, add_arguments
 
-CONFIGS = Path(__file__).parent / "configs"
+CONFIGS = sorted((Path(__file__).parent / "configs").glob("*.toml"))
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    ("features",),
+    ("probe",),
+    *(("train", "--config", str(config)) for config in CONFIGS),
+    ("export",),
+    ("calibrate",),
+    ("contributions",),
+    ("evaluate", "--test"),
+    ("report",),
+)
+"""Module and options of each step. ``test`` is read once, by the evaluation at the end."""
 
 
 def main() -> None:
-    """Run each step in its own process, with the options given here.
-
-    First the pipeline makes and evaluates weights that were not trained on ``test``. Then it makes
-    the shipped weights in the same way, with the head of ``clip`` fitted to all splits. The light
-    members are trained on ``train`` alone.
+    """Run each step in its own process, with the options given here, and print its minutes.
 
     Raises:
         subprocess.CalledProcessError: a step failed.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
-    paths = Paths.of(parser.parse_args())
-    measured = ["--weights", str(paths.runs / "measured")]
-    steps = [["probe"]]
-    steps += [["train", "--config", str(config)] for config in sorted(CONFIGS.glob("*.toml"))]
-    steps += [["probe", "--splits", "train", "val"], ["export", *measured]]
-    steps += [["calibrate", *measured], ["evaluate", "--test", *measured]]
-    steps += [["probe", "--splits", "train", "val", "test"], ["export"], ["calibrate"], ["report"]]
-    for module, *options in steps:
+    Paths.of(parser.parse_args())
+    for module, *options in STEPS:
         command = [sys.executable, "-m", f"training.{module}", *options, *sys.argv[1:]]
+        started = time.monotonic()
         subprocess.run(command, check=True)  # noqa: S603  # Our own modules.
+        print(f"{module}: {(time.monotonic() - started) / 60:.1f} minutes", flush=True)
 
 
 if __name__ == "__main__":

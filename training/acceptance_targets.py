@@ -52,8 +52,8 @@ def _everywhere(limit: float) -> dict[str, float]:
 
 
 TARGETS = (
-    Target("models", "auc", "AUC", {"clean": 0.91, "web": 0.90, "hard": 0.88}),
-    Target("models", "tpr_at_95_tnr", "TPR at 95 % TNR", _everywhere(0.70)),
+    Target("models", "auc", "AUC", {}),
+    Target("models", "tpr_at_95_tnr", "TPR at 95 % TNR", {}),
     Target(
         "labels",
         "real_called_ai",
@@ -61,11 +61,11 @@ TARGETS = (
         _everywhere(0.04),
         most=True,
     ),
-    Target("labels", "selective_accuracy", "accuracy of decided labels", _everywhere(0.92)),
-    Target("labels", "coverage", "coverage (images with a decided label)", _everywhere(0.60)),
+    Target("labels", "ai_called_ai", "AI images labelled `ai` (TPR)", _everywhere(0.55)),
+    Target("labels", "coverage", "coverage (images with a decided label)", _everywhere(0.70)),
+    Target("labels", "selective_accuracy", "accuracy of decided labels", _everywhere(0.91)),
     Target("models", "ece", "ECE", _everywhere(0.05), most=True),
     Target("models", "balanced_accuracy", "balanced accuracy at 0.5", {}),
-    Target("labels", "ai_called_ai", "AI images labelled `ai` (TPR)", {}),
     Target("labels", "ai_called_real", "AI images labelled `real`", {}),
     Target("labels", "real_called_real", "real images labelled `real`", {}),
 )

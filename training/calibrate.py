@@ -1,8 +1,12 @@
-"""Fits the combination of the members and the label thresholds: ``python -m training.calibrate``.
+"""Fits stages, calibrations and thresholds: ``python -m training.calibrate``.
 
-It uses ``val``, with each image in all three tiers and the same weight for each source. The
-regularisation strength and the thresholds come from out-of-fold predictions. The scale of the
-log-odds comes from more sources than ``val`` has, see ``training.out_of_fold``.
+The strong stages use out-of-fold logits on modern images of ``train`` and ``val``, in all tiers.
+Probabilities are calibrated on held-out kinds of sources, which is how new images on the web
+resemble the training images. Thresholds are set on random folds. Set there, they keep their limits
+on held-out kinds as well (``training.compare_heads`` reports it).
+
+The light members were trained on ``train``, so their stage is fitted to ``val``, in folds by
+source.
 """
 
 from __future__ import annotations
@@ -14,165 +18,229 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from models.manifest import (
-    WEIGHTS,
-    Cascade,
-    Manifest,
-    Scale,
-    Stack,
-    Thresholds,
-    load_manifest,
-)
-from training import metrics, out_of_fold
-from training.datasets import packs
+from models.manifest import WEIGHTS, Manifest, Scale, Stage, Thresholds, load_manifest
+from training import metrics, recipes
 from training.export import write
+from training.features import Features
 from training.metrics import Floats
+from training.operating_points import Cell, LogitThresholds, cells, fit_thresholds
 from training.paths import Paths, add_arguments
-from training.scores import TIERS, score
+from training.recipes import SHIPPED, Logits
+from training.scores import score
 
 FOLDS = 5
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-"""Inverse regularisation strengths that are tried."""
-
-REAL_CALLED_AI = 0.02
-"""Largest fraction of real images above the ``ai`` threshold, with equal weight per source.
-
-The target on modern images of ``val`` is 3 %. 2 % on all images, older ones included, meets it.
-"""
-
-AI_AMONG_REAL = 0.09
-"""Largest fraction of AI images among those labelled ``real``, if half of all images are AI."""
+"""Inverse regularisation strengths that are tried for the light stage."""
 
 LOSS = 0.003
-"""Largest loss of balanced accuracy, and of TPR at 95 % TNR, by the cascade mode ``auto``."""
+"""Largest loss of AUC, and of TPR at 95 % TNR, by a stage that may decide early."""
 
-GAIN = 0.002
-"""Smallest AUC gain of all members over ``clip`` alone. Below it, ``clip`` decides alone."""
+STEPS = 40
+"""Thresholds that are tried on each side of a band of doubt."""
 
-CLIP = "clip"
+
+@dataclass(frozen=True)
+class Scored:
+    """Out-of-fold log-odds for some views.
+
+    Args:
+        known: the views.
+        by_scheme: log-odds by what was held out: ``folds`` and ``kinds``.
+    """
+
+    known: Features
+    by_scheme: dict[str, Floats]
+
+    def weighted(self) -> tuple[NDArray[np.int64], NDArray[np.bool_], Floats]:
+        """Return rows, truth and sample weights of the modern views. Each tier weighs the same."""
+        parts = tiers_of(self.known)
+        return (
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.ai for part in parts]),
+            np.concatenate([part.sample_weight for part in parts]),
+        )
+
+
+def tiers_of(known: Features) -> list[Cell]:
+    """Return the modern views of each tier."""
+    return [part for part in cells(known) if not part.corpus]
+
+
+def platt(logits: Floats, ai: NDArray[np.bool_], sample_weight: Floats) -> Scale:
+    """Fit Platt scaling (Platt, 1999). ``logits`` has shape (images,)."""
+    fit = LogisticRegression(C=1.0).fit(
+        logits[:, None], ai, sample_weight=sample_weight / sample_weight.mean()
+    )
+    return Scale(slope=float(fit.coef_[0, 0]), intercept=float(fit.intercept_[0]))
+
+
+def calibration(scored: Scored) -> Scale:
+    """Fit a member's calibration on held-out kinds."""
+    rows, ai, sample_weight = scored.weighted()
+    return platt(scored.by_scheme["kinds"][rows], ai, sample_weight)
+
+
+def calibrated(scored: Scored, scale: Scale) -> Scored:
+    """Return the calibrated log-odds."""
+    scaled = {
+        name: scale.slope * logits + scale.intercept for name, logits in scored.by_scheme.items()
+    }
+    return Scored(scored.known, scaled)
+
+
+def label_thresholds(odds: Floats, known: Features) -> Thresholds:
+    """Set the label thresholds by ``training.operating_points``, in every tier and corpus."""
+    return as_probabilities(fit_thresholds(odds, list(cells(known))))
+
+
+def as_probabilities(bounds: LogitThresholds) -> Thresholds:
+    """Round up to three digits, which keeps both limits up to a few images."""
+    return Thresholds(
+        real=round(float(expit(bounds.real)), 3), ai=round(float(expit(bounds.ai)), 3)
+    )
+
+
+def find_doubt(
+    early: dict[str, Floats], late: dict[str, Floats], limits: Thresholds, parts: Sequence[Cell]
+) -> Thresholds:
+    """Find the narrowest band of doubt that costs at most ``LOSS``.
+
+    The loss is the mean over the tiers, of AUC and of TPR at 95 % TNR, for each scheme.
+
+    Args:
+        early: log-odds of the stage that may decide, by scheme.
+        late: log-odds of the next stage.
+        limits: the early stage's label thresholds. The band contains them, so an early decision is
+            never ``uncertain``.
+        parts: the tiers.
+
+    Returns:
+        Thresholds on the probability.
+    """
+    least = {name: _measures(odds, parts) - LOSS for name, odds in late.items()}
+    sure = np.concatenate([early[name][part.rows] for name in early for part in parts])
+    weight = np.concatenate([part.sample_weight for _ in early for part in parts])
+    lows = _candidates(sure[sure < logit(limits.real)])
+    highs = _candidates(sure[sure >= logit(limits.ai)])
+    best, fewest = (-np.inf, np.inf), 1.0
+    for low in (-np.inf, *lows):
+        for high in (*highs, np.inf):
+            share = float(np.average((sure >= low) & (sure < high), weights=weight))
+            if share < fewest and all(
+                (_measures(_chosen(early[name], late[name], low, high), parts) >= least[name]).all()
+                for name in early
+            ):
+                best, fewest = (float(low), float(high)), share
+    return Thresholds(real=float(expit(best[0])), ai=float(expit(best[1])))
+
+
+def _candidates(values: Floats) -> Floats:
+    steps: Floats = (
+        np.unique(np.quantile(values, np.linspace(0, 1, STEPS))) if len(values) else values
+    )
+    return steps
+
+
+def _chosen(early: Floats, late: Floats, low: float, high: float) -> Floats:
+    return np.where((early >= low) & (early < high), late, early)
+
+
+def _measures(odds: Floats, parts: Sequence[Cell]) -> Floats:
+    """Return AUC and TPR at 95 % TNR, each the mean over the parts."""
+    measured = [
+        [
+            float(measure(part.ai, odds[part.rows], part.sample_weight))
+            for measure in (metrics.auc, metrics.tpr_at_tnr)
+        ]
+        for part in parts
+    ]
+    means: Floats = np.mean(measured, axis=0)
+    return means
+
+
+def strong_stages(scored: dict[str, Scored]) -> tuple[dict[str, Scale], tuple[Stage, ...]]:
+    """Fit the two stages of the members with a head.
+
+    Args:
+        scored: logits of ``clip_shallow`` and ``clip``.
+
+    Returns:
+        Each member's calibration, and the stages.
+    """
+    scales = {name: calibration(each) for name, each in scored.items()}
+    odds = {name: calibrated(each, scales[name]) for name, each in scored.items()}
+    early, late = odds["clip_shallow"], odds["clip"]
+    limits = {
+        name: label_thresholds(each.by_scheme["folds"], each.known) for name, each in odds.items()
+    }
+    doubt = find_doubt(
+        early.by_scheme, late.by_scheme, limits["clip_shallow"], tiers_of(early.known)
+    )
+    stages = tuple(
+        Stage(
+            weights={name: scales[name].slope},
+            intercept=scales[name].intercept,
+            thresholds=limits[name],
+            doubt=doubt if name == "clip_shallow" else None,
+        )
+        for name in ("clip_shallow", "clip")
+    )
+    return scales, stages
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The members' logits for images that they were not trained on.
+    """The light members' logits for views that they were not trained on, beside those of ``clip``.
 
     Args:
-        names: of the members.
-        logits: shape (tiers × images, members), one tier after the other.
-        examples: the images of one tier.
-        extra: images that the other members were trained on, and the out-of-fold logits of ``clip``
-            for them. None without ``clip``.
+        known: the views, of ``val``.
+        logits: by light member.
+        clip: calibrated log-odds of ``clip``.
+        easier: the Platt slope of ``clip`` on all views, divided by its slope on these. Below 1,
+            because ``val`` is easier than new sources are.
     """
 
-    names: list[str]
-    logits: Floats
-    examples: list[packs.Example]
-    extra: tuple[list[packs.Example], Floats] | None = None
-
-    @property
-    def ai(self) -> NDArray[np.bool_]:
-        """The truth, in every tier."""
-        return np.tile([example.ai for example in self.examples], len(TIERS))
-
-    @property
-    def sample_weight(self) -> Floats:
-        """The sample weight of each image, in every tier."""
-        return np.tile(packs.weights(self.examples), len(TIERS))
-
-    @property
-    def source(self) -> NDArray[np.str_]:
-        """The source of each image, in every tier."""
-        return np.tile([example.source for example in self.examples], len(TIERS))
+    known: Features
+    logits: dict[str, Floats]
+    clip: Floats
+    easier: float
 
 
-def read_answers(manifest: Manifest, paths: Paths, weights: Path) -> Answers:
-    """Return the exported members' logits for ``val``.
-
-    If ``clip`` was trained on ``val``, or also on ``test``, these splits are read instead, and its
-    own logits are replaced by out-of-fold logits.
-    """
-    names = [member.name for member in manifest.members]
-    others = out_of_fold.read(paths) if CLIP in names else None
-    more: list[packs.Split] = ["val", "test"]
-    seen = [split for split in more if split in manifest.trained_on]
-    splits = seen or more[:1]
-    asked = [name for name in names if not (seen and name == CLIP)]
-    examples: list[packs.Example] = []
-    rows = []
-    for tier in TIERS:
-        for split in splits:
-            scores = score(split, tier, paths, weights, asked)
-            columns = dict(scores.logits)
-            if others and seen:
-                columns[CLIP] = others.of(split, scores.examples, tier)
-            rows.append(np.stack([columns[name] for name in names], axis=1))
-            if tier == "clean":
-                examples += scores.examples
-    extra = (others.views["train"].examples, others.logits["train"]) if others else None
-    return Answers(names, np.concatenate(rows), examples, extra)
-
-
-def calibrate(manifest: Manifest, answers: Answers) -> Manifest:
-    """Return the manifest with fitted combination, calibrations and thresholds."""
-    names = answers.names
-    stack, probability = fit_smallest(answers)
-    limits = thresholds(*_pool(answers, probability))
-    light = [name for name in names if name != CLIP]
-    return manifest.model_copy(
-        update={
-            "members": tuple(
-                member.model_copy(update={"calibration": _own(answers, member.name)})
-                for member in manifest.members
-            ),
-            "stack": stack,
-            "thresholds": limits,
-            "cascade": (
-                _cascade(answers, light, probability) if 0 < len(light) < len(names) else None
-            ),
-        }
-    )
-
-
-def fit_smallest(answers: Answers) -> tuple[Stack, Floats]:
-    """Fit the combination of all members, or ``clip`` alone if the others do not help.
+def light_stage(answers: Answers) -> tuple[dict[str, Scale], Stage]:
+    """Fit the stage of the light members.
 
     Returns:
-        The same as ``fit_stack``.
+        Each member's calibration, and the stage.
     """
-    together = fit_stack(answers, answers.names)
-    if CLIP not in answers.names:
-        return together
-    alone = fit_stack(answers, [CLIP])
-    gain = [
-        float(metrics.auc(answers.ai, probability, answers.sample_weight))
-        for _, probability in (together, alone)
-    ]
-    print(f"out-of-fold AUC: all members {gain[0]:.4f}, {CLIP} alone {gain[1]:.4f}")
-    return together if gain[0] >= gain[1] + GAIN else alone
-
-
-def fit_stack(answers: Answers, names: Sequence[str]) -> tuple[Stack, Floats]:
-    """Fit the combination of some members.
-
-    Returns:
-        The stack, and each row's out-of-fold probability.
-    """
-    logits = answers.logits[:, [answers.names.index(name) for name in names]]
-    strength, logit = fit_by_source(logits, answers.ai, answers.sample_weight, answers.source)
-    fitted = _regression(strength).fit(
-        logits, answers.ai, sample_weight=_per_image(answers.sample_weight)
+    parts = tiers_of(answers.known)
+    rows = np.concatenate([part.rows for part in parts])
+    ai = np.concatenate([part.ai for part in parts])
+    sample_weight = np.concatenate([part.sample_weight for part in parts])
+    source = np.array([answers.known.examples[row].source for row in rows])
+    columns = np.stack(list(answers.logits.values()), axis=1)[rows]
+    strength, out_of_fold = fit_by_source(columns, ai, sample_weight, source)
+    fitted = LogisticRegression(C=strength).fit(
+        columns, ai, sample_weight=sample_weight / sample_weight.mean()
     )
-    cooling = _cooling(answers)
-    stack = Stack(
-        weights=dict(zip(names, (cooling * fitted.coef_[0]).tolist(), strict=True)),
-        intercept=cooling * float(fitted.intercept_[0]),
+    odds = np.full(len(answers.known.examples), np.nan)
+    odds[rows] = answers.easier * out_of_fold
+    limits = label_thresholds(odds, answers.known)
+    coefficients = (answers.easier * fitted.coef_[0]).tolist()
+    stage = Stage(
+        weights=dict(zip(answers.logits, coefficients, strict=True)),
+        intercept=answers.easier * float(fitted.intercept_[0]),
+        thresholds=limits,
+        doubt=find_doubt({"folds": odds}, {"folds": answers.clip}, limits, parts),
     )
-    return stack, expit(cooling * logit)
+    scales = {
+        name: platt(logits[rows], ai, sample_weight) for name, logits in answers.logits.items()
+    }
+    return scales, stage
 
 
 def fit_by_source(
@@ -186,141 +254,73 @@ def fit_by_source(
     tried = {}
     for strength in STRENGTHS:
         odds = cross_val_predict(
-            _regression(strength),
+            LogisticRegression(C=strength),
             logits,
             ai,
             groups=source,
             cv=GroupKFold(FOLDS, shuffle=True, random_state=0),
             method="decision_function",
-            params={"sample_weight": _per_image(sample_weight)},
+            params={"sample_weight": sample_weight / sample_weight.mean()},
         )
         tried[strength] = (log_loss(ai, expit(odds), sample_weight=sample_weight), odds)
     best = min(tried, key=lambda strength: tried[strength][0])
     return best, tried[best][1]
 
 
-def _cooling(answers: Answers) -> float:
-    """Return the factor that shrinks the log-odds, because the images of ``val`` are easy.
-
-    It is the Platt slope of ``clip`` with the extra images, divided by the slope without them.
-    """
-    if answers.extra is None:
-        return 1.0
-    own = _own(answers, CLIP, alone=True)
-    return min(1.0, _own(answers, CLIP).slope / own.slope)
+def read_scored(paths: Paths) -> dict[str, Scored]:
+    """Return the out-of-fold logits of the members with a head."""
+    known = recipes.load(paths)
+    logits = Logits(known, paths)
+    views = known.without_values()
+    return {name: Scored(views, logits.by_scheme(recipe)) for name, recipe in SHIPPED.items()}
 
 
-def _own(answers: Answers, name: str, *, alone: bool = False) -> Scale:
-    """Fit one member's own calibration. For ``clip``, the extra images are included."""
-    logit = answers.logits[:, answers.names.index(name)]
-    ai, sample_weight = answers.ai, answers.sample_weight
-    if name == CLIP and answers.extra is not None and not alone:
-        logit, ai, sample_weight = _beside(answers, logit, *answers.extra)
-    return platt(logit[:, None], ai, sample_weight)
-
-
-def _pool(answers: Answers, probability: Floats) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """Append the extra images, with the probability of ``clip`` alone.
-
-    Returns:
-        Probabilities, truth and sample weights.
-    """
-    if answers.extra is None:
-        return probability, answers.ai, answers.sample_weight
-    own = _own(answers, CLIP)
-    more, logits = answers.extra
-    return _beside(answers, probability, more, expit(own.slope * logits + own.intercept))
-
-
-def _beside(
-    answers: Answers, values: Floats, more: list[packs.Example], extra: Floats
-) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """Append the values of the extra images. Return values, truth and sample weights."""
-    examples = [*answers.examples * len(TIERS), *more]
-    ai = np.array([example.ai for example in examples])
-    return np.concatenate([values, extra]), ai, packs.weights(examples)
-
-
-def _cascade(answers: Answers, names: Sequence[str], whole: Floats) -> Cascade:
-    """Fit the cascade's first stage and the band in which the second stage runs.
+def read_answers(clip: Scored, manifest: Manifest, paths: Paths, weights: Path) -> Answers:
+    """Return the light members' logits for ``val``.
 
     Args:
-        answers: of all members.
-        names: of the light members.
-        whole: each row's probability by the full stack.
+        clip: its logits.
+        manifest: of the exported members.
+        paths: where the data and the cached scores are.
+        weights: the folder of the exported members.
     """
-    stack, light = fit_stack(answers, names)
-    ai, sample_weight = answers.ai, answers.sample_weight
-    limits = thresholds(light, ai, sample_weight)
-    return Cascade(
-        stack=stack, thresholds=limits, doubt=_doubt(light, whole, limits, ai, sample_weight)
+    names = [member.name for member in manifest.members if member.name not in SHIPPED]
+    tiers = {tier: score("val", tier, paths, weights, names) for tier in set(clip.known.tiers)}
+    index = {
+        (example, tier): row
+        for tier, scores in tiers.items()
+        for row, example in enumerate(scores.examples)
+    }
+    views = list(zip(clip.known.examples, clip.known.tiers.tolist(), strict=True))
+    rows = np.flatnonzero([view in index for view in views])
+    own = calibration(clip)
+    mine = Scored(
+        clip.known.take(rows), {name: odds[rows] for name, odds in clip.by_scheme.items()}
+    )
+    here, ai, sample_weight = mine.weighted()
+    on_val = platt(mine.by_scheme["folds"][here], ai, sample_weight)
+    places = [(views[row][1], index[views[row]]) for row in rows]
+    return Answers(
+        mine.known,
+        {
+            name: np.array([tiers[tier].logits[name][place] for tier, place in places])
+            for name in names
+        },
+        calibrated(mine, own).by_scheme["folds"],
+        min(1.0, own.slope / on_val.slope),
     )
 
 
-def _doubt(
-    light: Floats, whole: Floats, limits: Thresholds, ai: NDArray[np.bool_], sample_weight: Floats
-) -> Thresholds:
-    """Find the narrowest band that costs no more than ``LOSS`` of either metric."""
-
-    def measures(probability: Floats) -> Floats:
-        return np.array(
-            [
-                float(metrics.balanced_accuracy(ai, probability, sample_weight)),
-                float(metrics.tpr_at_tnr(ai, probability, sample_weight)),
-            ]
-        )
-
-    least = measures(whole) - LOSS
-    best, fewest = Thresholds(real=0, ai=1), 1.0
-    for low in np.linspace(0, limits.real, 11):
-        for high in np.linspace(limits.ai, 1, 11):
-            unsure = (light >= low) & (light < high)
-            second_stage = float(np.average(unsure, weights=sample_weight))
-            if second_stage < fewest and (measures(np.where(unsure, whole, light)) >= least).all():
-                best, fewest = Thresholds(real=float(low), ai=float(high)), second_stage
-    return best
-
-
-def platt(logit: Floats, ai: NDArray[np.bool_], sample_weight: Floats) -> Scale:
-    """Fit Platt scaling (Platt, 1999). ``logit`` has shape (images, 1)."""
-    fit = _regression(1.0).fit(logit, ai, sample_weight=_per_image(sample_weight))
-    return Scale(slope=float(fit.coef_[0, 0]), intercept=float(fit.intercept_[0]))
-
-
-def thresholds(probability: Floats, ai: NDArray[np.bool_], sample_weight: Floats) -> Thresholds:
-    """Choose the label thresholds by ``REAL_CALLED_AI`` and ``AI_AMONG_REAL``.
-
-    Args:
-        probability: out-of-fold probabilities.
-        ai: the truth.
-        sample_weight: each image's weight.
-    """
-    highest = _quantile(probability[~ai], sample_weight[~ai], 1 - REAL_CALLED_AI)
-    order = np.argsort(probability)
-    wrong = np.cumsum(np.where(ai, sample_weight, 0)[order]) / np.cumsum(sample_weight[order])
-    # The highest rank below which few enough images are AI. The lowest 2 % are too few to count.
-    few = np.flatnonzero(
-        (wrong <= AI_AMONG_REAL) & (np.cumsum(sample_weight[order]) > sample_weight.sum() / 50)
+def calibrate(manifest: Manifest, scored: dict[str, Scored], answers: Answers) -> Manifest:
+    """Return the manifest with fitted stages and calibrations."""
+    strong, stages = strong_stages(scored)
+    light, first = light_stage(answers)
+    scales = strong | light
+    members = tuple(
+        member.model_copy(update={"calibration": scales[member.name]})
+        for member in manifest.members
     )
-    lowest = float(probability[order][few[-1]]) if few.size else 0.0
-    return Thresholds(real=round(min(lowest, highest), 3), ai=round(highest, 3))
-
-
-def _regression(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength)
-
-
-def _per_image(sample_weight: Floats) -> Floats:
-    """Scale the weights to a mean of 1. The regularisation strength is relative to it."""
-    scaled: Floats = sample_weight / sample_weight.mean()
-    return scaled
-
-
-def _quantile(values: Floats, sample_weight: Floats, level: float) -> float:
-    """Return the weighted quantile."""
-    order = np.argsort(values)
-    below = np.cumsum(sample_weight[order]) / sample_weight.sum()
-    return float(values[order][np.searchsorted(below, level)])
+    return manifest.model_copy(update={"members": members, "stages": stages, "light": first})
 
 
 def main() -> None:
@@ -329,10 +329,12 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     add_arguments(parser)
     arguments = parser.parse_args()
-    manifest = load_manifest(arguments.weights)
-    fitted = calibrate(manifest, read_answers(manifest, Paths.of(arguments), arguments.weights))
+    paths, manifest = Paths.of(arguments), load_manifest(arguments.weights)
+    scored = read_scored(paths)
+    answers = read_answers(scored["clip"], manifest, paths, arguments.weights)
+    fitted = calibrate(manifest, scored, answers)
     write(fitted, arguments.weights)
-    print(fitted.model_dump_json(include={"stack", "thresholds", "cascade"}, indent=2))
+    print(fitted.model_dump_json(include={"stages", "light"}, indent=2))
     print(f"model version {fitted.version}")
 
 

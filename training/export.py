@@ -1,19 +1,19 @@
 """Exports the trained members: ``python -m training.export``.
 
-The models are converted from Keras to OpenVINO. Convolutional networks compute in 8-bit integers if
-that costs no accuracy on ``val``. The others compute in floats, with the fewest weight bits that
-leave the outputs unchanged. Each float file is compared with Keras on validation images. The
-manifest stores the outputs for a few public photographs, so the shipped file can be verified on any
-machine.
+The networks are converted from Keras to OpenVINO. Convolutional networks compute in 8-bit integers
+if that costs no accuracy on ``val``. The others compute in floats, with the fewest weight bits that
+leave the members' outputs unchanged. Each float file is compared with Keras on validation images.
+The manifest stores the outputs for a few public photographs, so the shipped files can be verified
+on any machine. Heads have files of their own, so a new head leaves the encoder's files unchanged.
 
-This manifest uses the mean of the members. ``training.calibrate`` fits a better combination.
+The manifest of this step has no fitted stages. ``training.calibrate`` fits them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,31 +23,36 @@ import numpy as np
 import openvino as ov
 import skimage.data
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.ensemble import sigmoid
 from models.manifest import (
     WEIGHTS,
+    FilesRecord,
     Manifest,
     MemberRecord,
+    NetworkRecord,
     Reference,
     Scale,
-    Stack,
+    Stage,
     Thresholds,
     digest,
 )
-from models.members import MEMBERS, Member
-from models.runtime import Runtime
-from models.views import Pixels, View, prepare
+from models.members import MEMBERS, NETWORKS, Member, Network
+from models.networks import PLAIN, Floats, Head, Inference, Loaded, LoadedMember, LoadedNetwork
+from models.runtime import Precision, Runtime
+from models.views import Pixels, prepare
 from training import metrics
+from training.clip_weights import fetch_file, load_clip, read_arrays
 from training.convert import quantise, serialise, shrink, to_openvino
 from training.datasets import packs
 from training.paths import Paths, add_arguments
-from training.train import logits, serving_views
+from training.train import serving_views
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "retina", "rocket")
 """Functions of skimage.data. Their photographs are in the public domain and in its wheel."""
 
-PARITY_IMAGES = 200
+PARITY_IMAGES = 100
 PARITY = 1e-3
 """Largest difference in probability between a float export and Keras."""
 
@@ -55,55 +60,123 @@ LOST = 0.003
 """Largest loss of balanced accuracy, and of AUC, by computing in integers."""
 
 
+Files = tuple[bytes, bytes]
+"""The ``.xml`` and the ``.bin`` of a network."""
+
+
+class InKeras:
+    """Runs a network in Keras, for comparison."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+
+    def run(self, given: Pixels | Floats) -> list[Floats]:
+        """Return the network's outputs."""
+        outputs = self._model(given, training=False)
+        return [np.asarray(each) for each in (outputs if isinstance(outputs, list) else [outputs])]
+
+
 @dataclass(frozen=True)
 class Exported:
-    """An exported member.
+    """An exported network: its files, weight bits, and difference from Keras."""
 
-    Args:
-        model: the ``.xml``.
-        weights: the ``.bin``.
-        parity: weight bits, and the difference from Keras.
-    """
-
-    model: bytes
-    weights: bytes
+    files: Files
     parity: dict[str, float]
 
 
-def difference(
-    model: keras.Model, files: tuple[bytes, bytes], views: Pixels
-) -> NDArray[np.float64]:
-    """Return the difference in probability between Keras and the exported member, per image.
+@dataclass(frozen=True)
+class Built:
+    """The trained networks in Keras, and the exported ones, by name."""
+
+    models: dict[str, keras.Model]
+    exported: dict[str, Exported]
+
+    def in_keras(self, member: Member, head: Head) -> Loaded:
+        """Return a member that runs in Keras."""
+        return _loaded(member, head, {name: InKeras(self.models[name]) for name in member.networks})
+
+    def in_openvino(
+        self, member: Member, head: Head, changed: Mapping[str, Files], precision: Precision | None
+    ) -> Loaded:
+        """Return an exported member.
+
+        Args:
+            member: the member.
+            head: its head.
+            changed: networks that are not exported yet, or replace exported ones.
+            precision: of the arithmetic, see ``Runtime``.
+        """
+        files = {name: each.files for name, each in self.exported.items()} | dict(changed)
+        runtimes = {name: Runtime(*files[name], precision=precision) for name in member.networks}
+        return _loaded(member, head, runtimes)
+
+
+def _loaded(member: Member, head: Head, runtimes: Mapping[str, InKeras | Runtime]) -> Loaded:
+    networks = {
+        name: LoadedNetwork(NETWORKS[name].input, runtime) for name, runtime in runtimes.items()
+    }
+    return Loaded(networks, {member.name: LoadedMember(member.networks, head)})
+
+
+def probabilities(loaded: Loaded, name: str, images: Sequence[Image.Image]) -> NDArray[np.float64]:
+    """Return a member's uncalibrated probability for each prepared image."""
+    return np.array([sigmoid(Inference(image, loaded).logit(name)) for image in images])
+
+
+def attempts(model: keras.Model, count: int) -> Iterator[tuple[int, Files]]:
+    """Yield the weight bits and files of a network in floats, the smallest first.
 
     Args:
-        model: the member in Keras.
-        files: the exported ``.xml`` and ``.bin``. They run in 32-bit floats.
-        views: shape (images, views, height, width, 3).
+        model: in Keras.
+        count: inputs per image.
     """
-    runtime = Runtime(*files, precision="f32")
-    ours = [sigmoid(runtime.logit(image)) for image in views]
-    theirs = [sigmoid(float(logit)) for logit in logits(model, views)]
-    return np.abs(np.subtract(ours, theirs))
+    network = to_openvino(model, count)
+    whole, small = serialise(network), serialise(shrink(network))
+    if len(small[1]) < len(whole[1]) / 2:  # The network consists mostly of large matrices.
+        yield 8, small
+    yield 16, serialise(network, half=True)
+    yield 32, whole
 
 
-def in_integers(network: ov.Model, images: packs.Images, view: View, ranges: Pixels) -> Exported:
-    """Quantise a member and measure the loss.
+def in_floats(
+    built: Built, member: Member, head: Head, network: str, images: Sequence[Image.Image]
+) -> Exported:
+    """Choose the smallest weights of a network that leave the member's outputs unchanged.
+
+    Raises:
+        ValueError: even with 32-bit weights, the outputs differ from Keras.
+    """
+    theirs = probabilities(built.in_keras(member, head), member.name, images)
+    for bits, files in attempts(built.models[network], _count(NETWORKS[network])):
+        ours = built.in_openvino(member, head, {network: files}, "f32")
+        gap = np.abs(probabilities(ours, member.name, images) - theirs)
+        if gap.max() <= PARITY:
+            measured = {"max": float(gap.max()), "mean": float(gap.mean())}
+            return Exported(files, {"weight_bits": bits, "images": len(gap), **measured})
+    raise ValueError(f"{network} as exported differs from Keras by {gap.max():.2g}")
+
+
+def in_integers(
+    built: Built, member: Member, network: ov.Model, images: packs.Images, ranges: Pixels
+) -> Exported:
+    """Quantise a member's only network, and measure the loss.
 
     Args:
-        network: the member in floats.
+        built: the networks.
+        member: it has no head.
+        network: in floats.
         images: of ``val``. Both versions are compared on the modern ones.
-        view: the member's view.
         ranges: views of training images, to calibrate the activation ranges.
     """
     files = serialise(quantise(network, ranges))
     modern = [i for i, example in enumerate(images.examples) if example.pack == "modern"]
     examples = [images.examples[i] for i in modern]
     ai, sample_weight = np.array([example.ai for example in examples]), packs.weights(examples)
-    views = serving_views(images, view, modern)
+    prepared = [prepare(images.pixels(i)) for i in modern]
 
-    def measures(files: tuple[bytes, bytes]) -> NDArray[np.float64]:
-        runtime = Runtime(*files, precision="f32")
-        answers = np.array([sigmoid(runtime.logit(image)) for image in views])
+    def measures(files: Files) -> NDArray[np.float64]:
+        loaded = built.in_openvino(member, PLAIN, {member.networks[0]: files}, "f32")
+        answers = probabilities(loaded, member.name, prepared)
         return np.array(
             [
                 metrics.balanced_accuracy(ai, answers, sample_weight),
@@ -113,77 +186,78 @@ def in_integers(network: ov.Model, images: packs.Images, view: View, ranges: Pix
 
     accuracy, auc = measures(serialise(network)) - measures(files)
     lost = {"accuracy_lost": float(accuracy), "auc_lost": float(auc)}
-    return Exported(*files, {"weight_bits": 8, "images": len(modern), **lost})
+    return Exported(files, {"weight_bits": 8, "images": len(modern), **lost})
 
 
-def in_floats(model: keras.Model, network: ov.Model, views: Pixels) -> Exported:
-    """Choose the smallest weights that leave a member's outputs unchanged.
-
-    Raises:
-        ValueError: even with 32-bit weights, the outputs differ from Keras.
-    """
-    whole, small = serialise(network), serialise(shrink(network))
-    attempts = [(16, serialise(network, half=True)), (32, whole)]
-    if len(small[1]) < len(whole[1]) / 2:  # The network consists mostly of large matrices.
-        attempts.insert(0, (8, small))
-    for bits, files in attempts:
-        gap = difference(model, files, views)
-        if gap.max() <= PARITY:
-            measured = {"max": float(gap.max()), "mean": float(gap.mean())}
-            return Exported(*files, {"weight_bits": bits, "images": len(gap), **measured})
-    raise ValueError(f"{model.name} as exported differs from Keras by {gap.max():.2g}")
-
-
-def export(names: Iterable[str], paths: Paths, directory: Path) -> Manifest:
-    """Write the members' files and their manifest.
+def export(members: Mapping[str, Member], paths: Paths, directory: Path) -> Manifest:
+    """Write the networks, the heads and the manifest.
 
     Raises:
         FileNotFoundError: a member is not trained.
         ValueError: a member's outputs differ from Keras.
     """
     images = packs.load("val", paths.data, paths.cache)
-    records = []
+    seen = packs.load("train", paths.data, paths.cache)
+    prepared = [prepare(images.pixels(index)) for index in _some(images)]
     directory.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        member = MEMBERS[name]
-        training = json.loads((paths.run(name) / "training.json").read_text())
-        model = member.build()
-        model.load_weights(paths.run(name) / "final.weights.h5")
-        network = to_openvino(model, member.view.shape)
-        exported = in_floats(model, network, serving_views(images, member.view, _some(images)))
-        if training["integers"]:
-            seen = packs.load("train", paths.data, paths.cache)
-            integers = in_integers(
-                network, images, member.view, serving_views(seen, member.view, _some(seen))
-            )
-            if max(integers.parity["accuracy_lost"], integers.parity["auc_lost"]) <= LOST:
-                exported = integers
-        (directory / f"{name}.xml").write_bytes(exported.model)
-        (directory / f"{name}.bin").write_bytes(exported.weights)
+    built, records = Built({}, {}), []
+    for member in members.values():
+        training = json.loads((paths.run(member.name) / "training.json").read_text())
+        head = _head(member, paths)
+        for name in member.networks:
+            if name in built.models:
+                continue
+            built.models[name] = _trained(NETWORKS[name], paths)
+            exported = in_floats(built, member, head, name, prepared)
+            if training.get("integers"):
+                network = to_openvino(built.models[name], _count(NETWORKS[name]))
+                ranges = serving_views(seen, NETWORKS[name].view, _some(seen))
+                quantised = in_integers(built, member, network, images, ranges)
+                if max(quantised.parity["accuracy_lost"], quantised.parity["auc_lost"]) <= LOST:
+                    exported = quantised
+            built.exported[name] = exported
         records.append(
             MemberRecord(
-                name=name,
-                file=f"{name}.xml",
-                sha256=digest(exported.model, exported.weights),
-                view=member.view.name,
+                name=member.name,
+                networks=member.networks,
+                head=_write_head(member, head, directory) if member.depths else None,
                 calibration=Scale(slope=1, intercept=0),
-                references=_references(member, exported),
-                parity=exported.parity,
+                references=_references(built, member, head),
                 training=training,
             )
         )
+    networks = [_write_network(name, each, directory) for name, each in built.exported.items()]
     manifest = Manifest(
         released=datetime.now(UTC).date().isoformat(),
+        networks=tuple(networks),
         members=tuple(records),
-        stack=Stack(weights={record.name: 1 / len(records) for record in records}, intercept=0),
-        thresholds=Thresholds(real=0.2, ai=0.8),
-        trained_on=next(
-            (tuple(each.training["splits"]) for each in records if "splits" in each.training),
-            ("train",),
-        ),
+        light=_unfitted([member.name for member in members.values() if not member.depths]),
+        stages=tuple(_unfitted([name]) for name, member in members.items() if member.depths),
     )
     write(manifest, directory)
     return manifest
+
+
+def _head(member: Member, paths: Paths) -> Head:
+    if not member.depths:
+        return PLAIN
+    return Head.from_bytes((paths.run(member.name) / "head.npy").read_bytes())
+
+
+def _trained(network: Network, paths: Paths) -> keras.Model:
+    """Build a network with its weights: those of a training run, or CLIP's."""
+    model = network.build()
+    weights = paths.run(network.name) / "final.weights.h5"
+    if weights.exists():
+        model.load_weights(weights)
+    else:
+        load_clip(model, read_arrays(fetch_file(paths.run("clip"))))
+    return model
+
+
+def _count(network: Network) -> int:
+    """Return the number of inputs per image. Tokens belong to one view."""
+    return 1 if isinstance(network.input, str) else network.input.shape[0]
 
 
 def _some(images: packs.Images) -> list[int]:
@@ -192,20 +266,49 @@ def _some(images: packs.Images) -> list[int]:
     return indices
 
 
+def _write_head(member: Member, head: Head, directory: Path) -> FilesRecord:
+    file, content = f"{member.name}.npy", head.to_bytes()
+    (directory / file).write_bytes(content)
+    return FilesRecord(file=file, sha256=digest(content))
+
+
+def _write_network(name: str, exported: Exported, directory: Path) -> NetworkRecord:
+    model, weights = exported.files
+    (directory / f"{name}.xml").write_bytes(model)
+    (directory / f"{name}.bin").write_bytes(weights)
+    return NetworkRecord(
+        name=name,
+        file=f"{name}.xml",
+        sha256=digest(model, weights),
+        input=NETWORKS[name].takes,
+        parity=exported.parity,
+    )
+
+
+def _unfitted(names: Sequence[str]) -> Stage:
+    """Return a stage with equal weights that always asks the next one."""
+    return Stage(
+        weights={name: 1 / len(names) for name in names},
+        intercept=0,
+        thresholds=Thresholds(real=0.2, ai=0.8),
+        doubt=Thresholds(real=0, ai=1),
+    )
+
+
 def write(manifest: Manifest, directory: Path) -> None:
     """Write ``manifest.json``."""
     (directory / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
 
 
-def _references(member: Member, exported: Exported) -> tuple[Reference, ...]:
+def _references(built: Built, member: Member, head: Head) -> tuple[Reference, ...]:
     """Return the exported member's outputs in 32-bit floats, which are equal on all machines."""
-    runtime = Runtime(exported.model, exported.weights, precision="f32")
-    views = {
-        name: member.view.serve(prepare(getattr(skimage.data, name)())) for name in PHOTOGRAPHS
-    }
+    loaded = built.in_openvino(member, head, {}, "f32")
+    images = [prepare(getattr(skimage.data, name)()) for name in PHOTOGRAPHS]
     return tuple(
-        Reference(image=name, probability=sigmoid(runtime.logit(view)))
-        for name, view in views.items()
+        Reference(image=name, probability=probability)
+        for name, probability in zip(
+            PHOTOGRAPHS, probabilities(loaded, member.name, images).tolist(), strict=True
+        )
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training import features, kinds, probe
+from training import features, kinds, recipes
 from training.datasets import packs
 from training.paths import Paths, add_arguments
 from training.tune import Config, heads_file, name_of, read_config
@@ -52,7 +52,7 @@ def fit(config: Config, known: features.Features, paths: Paths) -> None:
     heads = []
     for number in range(FOLDS):
         others = np.flatnonzero((own != number) & (own != -1))
-        heads.append(probe.fit(known.take(others), config.strength))
+        heads.append(recipes.fit(known.take(others), config.strength))
     file = heads_file(config, paths)
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez(
@@ -71,7 +71,7 @@ def main() -> None:
     add_arguments(parser)
     arguments = parser.parse_args()
     paths, config = Paths.of(arguments), read_config(arguments.config)
-    fit(config, features.load("train", paths, features.FITTED).at(config.depths), paths)
+    fit(config, features.load("train", paths).at(config.depths), paths)
 
 
 if __name__ == "__main__":

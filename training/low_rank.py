@@ -36,11 +36,6 @@ class Heads:
 
     def __call__(self, blocks: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
         """Return the logits (n, heads) from the tokens after each block."""
-        seen = []
-        for depth in self.depths:
-            tokens = blocks[depth - 1]
-            mean = layers.GlobalAveragePooling1D(name=f"mean{depth}")(tokens[:, 1:])
-            seen += [tokens[:, 0], mean]
         last = layers.Dense(
             len(self),
             name="heads",
@@ -48,7 +43,7 @@ class Heads:
             kernel_initializer=_constant(self.weights),
             bias_initializer=_constant(self.intercepts),
         )
-        return last(layers.Concatenate(name="depths", dtype="float32")(seen))
+        return last(clip.features({depth: blocks[depth - 1] for depth in self.depths}))
 
 
 class Pick(layers.Layer):  # type: ignore[misc]

@@ -66,7 +66,7 @@ def cells(known: Features) -> Iterator[Cell]:
     corpus = np.array([example.corpus for example in known.examples])
     for tier in TIERS:
         for name in ("", "photo", "art"):
-            mine = modern & (known.conditions == tier) & ((corpus == name) | (name == ""))
+            mine = modern & (known.tiers == tier) & ((corpus == name) | (name == ""))
             rows = np.flatnonzero(mine)
             examples = [known.examples[row] for row in rows]
             ai = np.array([example.ai for example in examples], bool)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ensemble import combine
+from models.ensemble import decide, sigmoid
 from models.manifest import Manifest
 from training.bootstrap import resample
 from training.datasets import packs
@@ -19,6 +19,9 @@ from training.scores import Scores
 
 ENSEMBLE = "ensemble"
 
+LIGHT = "light members"
+"""Their stage alone, as in the cascade mode ``never``."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -26,13 +29,16 @@ class Predictions:
 
     Args:
         examples: the images.
-        probabilities: by member and for the ensemble, each of shape (images,).
+        probabilities: by member, for the light members together and for the ensemble, each of shape
+            (images,).
         labels: the ensemble's labels, shape (images,).
+        early: whether the first stage decided, shape (images,).
     """
 
     examples: Sequence[packs.Example]
     probabilities: dict[str, Floats]
     labels: NDArray[Any]
+    early: NDArray[np.bool_]
 
     @cached_property
     def ai(self) -> Truth:
@@ -65,6 +71,7 @@ class Predictions:
             [self.examples[index] for index in np.arange(len(self.examples))[which]],
             {name: values[which] for name, values in self.probabilities.items()},
             self.labels[which],
+            self.early[which],
         )
 
     def of_pack(self, pack: str) -> Predictions:
@@ -73,14 +80,26 @@ class Predictions:
 
 
 def predict(manifest: Manifest, scores: Scores) -> Predictions:
-    """Combine the members' logits, as in production."""
-    results = [
-        combine(manifest, {name: float(values[i]) for name, values in scores.logits.items()})
-        for i in range(len(scores.examples))
+    """Decide from the members' logits, as in production."""
+    rows = [
+        {name: float(logits[row]) for name, logits in scores.logits.items()}
+        for row in range(len(scores.examples))
     ]
+    results = [decide(manifest, "always", row.__getitem__) for row in rows]
+    light = [decide(manifest, "never", row.__getitem__).probability for row in rows]
+    scales = {member.name: member.calibration for member in manifest.members}
     probabilities = {
-        name: np.array([result.members[name] for result in results]) for name in scores.logits
+        name: np.array(
+            [sigmoid(scales[name].slope * row[name] + scales[name].intercept) for row in rows]
+        )
+        for name in scores.logits
     }
+    probabilities[LIGHT] = np.array(light)
     probabilities[ENSEMBLE] = np.array([result.probability for result in results])
-    labels = np.array([result.label for result in results])
-    return Predictions(scores.examples, probabilities, labels)
+    last = manifest.stages[-1].weights
+    return Predictions(
+        scores.examples,
+        probabilities,
+        np.array([result.label for result in results]),
+        np.array([not last.keys() <= result.members.keys() for result in results]),
+    )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.manifest import WEIGHTS, Manifest, MemberRecord, load_manifest
+from models.manifest import WEIGHTS, Manifest, NetworkRecord, load_manifest
 from training import acceptance_targets
 from training.acceptance_targets import TARGETS, Target
 from training.bootstrap import ENOUGH, RESAMPLES
@@ -27,7 +27,7 @@ from training.slices import SIZES
 COMMANDS = """\
 python -m training.datasets enlarge CLONES         # → runs/data, for --data below
 python -m training                    # the whole pipeline, or only these steps:
-python -m training.evaluate --test --weights runs/measured
+python -m training.evaluate --test
 python -m training.report"""
 
 FEW = 5
@@ -44,69 +44,51 @@ def report(manifest: Manifest, figures: dict[str, Any], paths: Paths, folder: Pa
         folder: holds the results of the evaluation. The report goes there, too.
 
     Raises:
-        ValueError: the figures belong to other weights that are not an earlier stage of these.
+        ValueError: the figures belong to other weights.
     """
-    head = _head(manifest, figures)
+    if figures["version"] != manifest.version:
+        raise ValueError(f"figures of {figures['version']}, weights {manifest.version}")
     for member in manifest.members:
         log = paths.run(member.name) / "log.csv"
         if log.exists():
             shutil.copyfile(log, folder / f"training-{member.name}.csv")
-    sections = [head]
-    splits = dict(reversed(figures["splits"].items()))  # ``test`` comes first, if it was read.
-    sections += [_key(split, tiers) for split, tiers in splits.items()]
-    sections += [_members(manifest, splits, folder)]
-    sections += [_parts(split, tiers) for split, tiers in splits.items()]
-    sections += [_slices(split, _read(folder / f"slices-{split}.csv")) for split in splits]
-    sections += [_audits(figures["audits"])]
-    sections += [_mistakes(split, _read(folder / f"mistakes-{split}.csv")) for split in splits]
+    split, tiers = figures["split"], figures["tiers"]
+    sections = [
+        _head(manifest, split),
+        _key(split, tiers),
+        _members(manifest, tiers, folder),
+        _parts(tiers),
+        _slices(_read(folder / "slices.csv")),
+        _audits(figures["audits"]),
+        _mistakes(_read(folder / "mistakes.csv")),
+    ]
     (folder / "report.md").write_text("\n".join(sections))
 
 
-def _head(manifest: Manifest, figures: Mapping[str, Any]) -> str:
-    limits = figures["thresholds"]
+def _head(manifest: Manifest, split: str) -> str:
+    first, last = manifest.stages[0], manifest.stages[-1]
+    doubt = first.doubt or first.thresholds
     return f"""# Evaluation report
 
-{_provenance(manifest, figures)}
+Model version `{manifest.version}`, evaluated on `{split}`.
+
+```
+{COMMANDS}
+```
 
 - **Weights:** Both labels have the same weight. Within a label, all sources have the same weight.
 - **Intervals:** Brackets hold 95 % intervals from {RESAMPLES:,} resamples of whole sources, because
   images of one source resemble each other. With fewer than {ENOUGH} sources of a label there is no
   interval, and with few it is rough. Intervals of the ECE are biased upwards, because resampling
   adds noise to every bin.
-- **Splits:** `val` was used for selection, calibration and thresholds, so it is optimistic. `test`
-  was read afterwards. It had been read once before, for weights trained on fewer images and on
-  `train` alone: AUC .884 / .879 / .877. Nothing was chosen by it.
+- **Splits:** `train` and `val` were used for fitting, selection, calibration and thresholds. `test`
+  was read once, after all of that. Nothing was chosen by it. Figures of `val` would mean nothing.
 - **Tiers:** `clean` is the image as in the packs (240 to 288 px on the short side). `web` has at
   most 768 px and JPEG q60. `hard` has at most 512 px and JPEG q40.
-- **Labels:** `ai` from {limits["ai"]:.3f} on, `real` below {limits["real"]:.3f}, `uncertain` in
-  between.
+- **Labels:** The first stage decides below {doubt.real:.3f} and from {doubt.ai:.3f} on. The last
+  one labels `ai` from {last.thresholds.ai:.3f} on, `real` below {last.thresholds.real:.3f}, and
+  `uncertain` in between.
 """
-
-
-def _provenance(manifest: Manifest, figures: Mapping[str, Any]) -> str:
-    """Describe the evaluated weights and their training data.
-
-    Raises:
-        ValueError: see ``report``.
-    """
-    measured, shipped = figures["version"], manifest.version
-    seen, trained_on = figures["trained_on"], manifest.trained_on
-    lines = [f"Model version `{measured}`, trained on {_listed(seen)}."]
-    known = [split for split in figures["splits"] if split in seen]
-    if known:
-        lines += [f"**These weights were trained on {_listed(known)}, so ignore its figures.**"]
-    if measured != shipped:
-        if not set(seen) < set(trained_on):
-            raise ValueError(f"figures of {measured}, weights {shipped}")
-        lines += [
-            f"After this evaluation, the shipped weights (`{shipped}`) were trained again in the",
-            f"same way, on {_listed(trained_on)}.",
-        ]
-    return "\n".join([*lines, "", "```", COMMANDS, "```"])
-
-
-def _listed(splits: Sequence[str]) -> str:
-    return ", ".join(f"`{split}`" for split in splits)
 
 
 def _key(split: str, tiers: Mapping[str, Any]) -> str:
@@ -129,12 +111,13 @@ def _key(split: str, tiers: Mapping[str, Any]) -> str:
         for tier, part in modern.items()
     ]
     asked = [each for each in met if each is not None]
+    early = interval(modern["clean"]["early"])
     peer = " / ".join(f"{100 * value:.1f}" for value in acceptance_targets.PEER.values())
-    whose = "" if split == "test" else " The targets are for `test`. `val` is optimistic."
     return f"""## Key figures: `{split}`, modern images
 
 AI: {images["ai"]} images of {sources["ai"]} sources. Real: {images["real"]} of {sources["real"]}.
-{sum(asked)} of {len(asked)} targets are met.{whose}
+{sum(asked)} of {len(asked)} targets are met. The first stage decides
+{early} of the images (clean).
 
 {table(("metric", "target", *tiers), rows)}
 The best open extension reports a balanced accuracy of {peer} %, on its own images.
@@ -146,43 +129,50 @@ def _held(target: Target, tier: str, found: Sequence[float | None]) -> str:
     return interval(found) + ("" if met is None else f", {_met(met)}")
 
 
-def _members(manifest: Manifest, splits: Mapping[str, Any], folder: Path) -> str:
+def _members(manifest: Manifest, tiers: Mapping[str, Any], folder: Path) -> str:
     made = [
         (
             member.name,
-            member.view,
-            f"{manifest.stack.weights.get(member.name, 0):.3f}",
+            ", ".join(member.networks),
             member.training.get("seed", "–"),
             member.training.get("epochs", "–"),
-            f"{member.parity['weight_bits']:.0f}" if "weight_bits" in member.parity else "–",
-            _parity(member),
             _log(member.name, folder),
         )
         for member in manifest.members
     ]
-    titles = ("member", "view", "weight", "seed", "epochs", "bits", "difference to Keras", "run")
+    exported = [
+        (
+            network.name,
+            network.input,
+            f"{network.parity['weight_bits']:.0f}" if "weight_bits" in network.parity else "–",
+            _parity(network),
+        )
+        for network in manifest.networks
+    ]
     measures = ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece", "lead")
     measured = [
-        (split, tier, name, *(interval(found.get(measure, [None])) for measure in measures))
-        for split, tiers in splits.items()
+        (tier, name, *(interval(found.get(measure, [None])) for measure in measures))
         for tier, parts in tiers.items()
         for name, found in parts["modern"]["models"].items()
     ]
     heads = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "AUC lead of the ensemble")
     return f"""## Members and ensemble, modern images
 
-{table(("split", "tier", "model", *heads), measured)}
+{table(("tier", "model", *heads), measured)}
 The lead is the ensemble's AUC minus the member's, on the same resamples. An interval above 0 means
 that combining helps.
 
 ![ROC](roc.png)
 
-{table(titles, made)}"""
+What each member adds, on held-out images of `val`: [contributions.md](contributions.md).
+
+{table(("member", "networks", "seed", "epochs", "run"), made)}
+{table(("network", "input", "bits", "difference to Keras"), exported)}"""
 
 
-def _parity(member: MemberRecord) -> str:
+def _parity(network: NetworkRecord) -> str:
     """Format the loss by the export: in balanced accuracy, or as a difference in probability."""
-    parity = member.parity
+    parity = network.parity
     if "accuracy_lost" in parity:
         return f"accuracy {-parity['accuracy_lost']:+z.4f}"
     return f"Δp ≤ {parity['max']:.1e}" if "max" in parity else "–"
@@ -193,7 +183,7 @@ def _log(member: str, folder: Path) -> str:
     return f"[log]({name})" if (folder / name).exists() else "–"
 
 
-def _parts(split: str, tiers: Mapping[str, Any]) -> str:
+def _parts(tiers: Mapping[str, Any]) -> str:
     models = ("auc", "tpr_at_95_tnr", "balanced_accuracy", "ece")
     labels = (
         "coverage",
@@ -215,12 +205,10 @@ def _parts(split: str, tiers: Mapping[str, Any]) -> str:
     ]
     titles = ("AUC", "TPR at 95 % TNR", "balanced accuracy", "ECE", "coverage", "accuracy of these")
     calls = ("AI → ai", "AI → real", "real → ai", "real → real")
-    return f"## The ensemble by part, `{split}`\n\n" + table(
-        ("part", "tier", *titles, *calls), rows
-    )
+    return "## The ensemble by part\n\n" + table(("part", "tier", *titles, *calls), rows)
 
 
-def _slices(split: str, rows: Sequence[Mapping[str, str]]) -> str:
+def _slices(rows: Sequence[Mapping[str, str]]) -> str:
     clean = [row for row in rows if row["tier"] == "clean" and int(row["images"]) >= FEW]
     generators = [row for row in clean if row["by"] == "generator" and row["truth"] == "ai"]
     generators.sort(key=lambda row: (row["pack"] != "modern", float(row["called_ai"])))
@@ -228,17 +216,17 @@ def _slices(split: str, rows: Sequence[Mapping[str, str]]) -> str:
     sizes = [row for size in SIZES for row in modern if row["value"] == size]
     files = [*sizes, *(row for row in modern if row["by"] == "format")]
     titles = ("images", "sources", "AUC", "→ ai", "→ real")
-    return f"""## By generator, size and format, `{split}`, clean
+    return f"""## By generator, size and format, clean
 
 The table has generators with {FEW} images or more, those with the fewest labels `ai` first. The AUC
-compares each with all real images of its pack. `slices-{split}.csv` has all tiers, and also real
+compares each with all real images of its pack. `slices.csv` has all tiers, and also real
 images and sources.
 
 {table(("pack", "generator", *titles), ((r["pack"], r["value"], *_slice(r)) for r in generators))}
 Modern images by the original's long side and format. The AUC is within the size or format.
 
 {table(("slice", "truth", *titles), ((r["value"], r["truth"], *_slice(r)) for r in files))}
-![Each source's images](sources-{split}.png)
+![Each source's images](sources.png)
 """
 
 
@@ -259,18 +247,15 @@ def _audits(audits: Mapping[str, Any]) -> str:
         (name, *(f"{each[key]:.3f}" for key in ("flips", "changes", "moves")))
         for name, each in same["variants"].items()
     ]
-    rows = [
-        (
-            split,
-            *(f"{each[key]:.3f}" for key in ("r2", "r2_control", "predicted_auc", "label_auc")),
-            _met(each["r2"] <= acceptance_targets.METADATA),
-        )
-        for split, each in metadata.items()
-    ]
-    titles = ("split", "R²", "control, 95 %", "AUC of the prediction", "AUC for the label")
+    keys = ("r2", "r2_control", "predicted_auc", "label_auc")
+    row = (
+        *(f"{metadata[key]:.3f}" for key in keys),
+        _met(metadata["r2"] <= acceptance_targets.METADATA),
+    )
+    titles = ("R²", "control, 95 %", "AUC of the prediction", "AUC for the label", "target")
     return f"""## Shortcuts
 
-**Re-encoded images.** {same["images"]} modern images of `val`, with {len(variants)} variants each.
+**Re-encoded images.** {same["images"]} modern images, with {len(variants)} variants each.
 The label changes from `ai` to `real` or back for {flips} (target ≤ {acceptance_targets.FLIPS}:
 {verdict}).
 It changes in any way, including to or from `uncertain`, for {interval(same["changes"])}.
@@ -284,7 +269,7 @@ control is chance. Otherwise, the first AUC says whether metadata moves the scor
 label (above 0.5) or away from it. The second AUC is that of a metadata model fitted to the label
 itself. It shows how much a shortcut could gain.
 
-{table((*titles, "target"), rows)}
+{table(titles, [row])}
 ## Confidence
 
 ![Reliability diagrams; accuracy against coverage](confidence.png)
@@ -293,13 +278,13 @@ itself. It shows how much a shortcut could gain.
 """
 
 
-def _mistakes(split: str, rows: Sequence[Mapping[str, str]]) -> str:
+def _mistakes(rows: Sequence[Mapping[str, str]]) -> str:
     modern = [row for row in rows if row["pack"] == "modern"]
     modern.sort(key=lambda row: (row["truth"], row["corpus"], row["generator"], row["source"]))
     titles = ("truth", "corpus", "generator", "source", "name", "probability", "label")
-    return f"""## Worst mistakes, `{split}`, clean
+    return f"""## Worst mistakes, clean
 
-The {len(modern)} most confident mistakes on modern images, by category. `mistakes-{split}.csv` also
+The {len(modern)} most confident mistakes on modern images, by category. `mistakes.csv` also
 has those on older images.
 
 {table(titles, ([row[title] or "–" for title in titles] for row in modern))}"""

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from models.ensemble import load_member
-from models.manifest import load_manifest
+from models import networks
+from models.manifest import MemberRecord, digest, load_manifest
+from models.networks import Inference
 from models.views import Pixels, prepare
 from training.augment import recompress
 from training.datasets import packs
@@ -84,18 +85,29 @@ def score(
     """
     images = packs.load(split, paths.data, paths.cache)
     chosen = packs.at_most(images.examples)
+    manifest = load_manifest(weights)
+    asked = [each for each in manifest.members if members is None or each.name in members]
+    files = manifest.files_for("always") | manifest.files_for("never")
     kept = paths.runs / "scores"
     kept.mkdir(parents=True, exist_ok=True)
-    logits = {}
-    for record in load_manifest(weights).members:
-        if members is not None and record.name not in members:
-            continue
-        file = kept / f"{record.name}-{record.sha256[:8]}-{split}-{tier}.npy"
-        if not file.exists():
-            view, runtime = load_member(weights, record, threads=os.cpu_count() or 1)
-            shown = track(chosen, description=f"{record.name} on {split}, {tier}")
-            degraded = (degrade(images.pixels(index), TIERS[tier]) for index in shown)
-            answers = [runtime.logit(view.serve(prepare(pixels))) for pixels in degraded]
-            np.save(file, np.array(answers))
-        logits[record.name] = np.load(file)
-    return Scores([images.examples[index] for index in chosen], logits)
+
+    def place(member: MemberRecord) -> Path:
+        used = "".join(
+            files[name].sha256 for name in (*member.networks, member.name) if name in files
+        )
+        return kept / f"{member.name}-{digest(used.encode())[:8]}-{split}-{tier}.npy"
+
+    missing = [member for member in asked if not place(member).exists()]
+    if missing:
+        loaded = networks.load(weights, manifest, missing, threads=os.cpu_count() or 1)
+        answers: dict[str, list[float]] = {member.name: [] for member in missing}
+        for index in track(chosen, description=f"{split}, {tier}"):
+            inference = Inference(prepare(degrade(images.pixels(index), TIERS[tier])), loaded)
+            for name, found in answers.items():
+                found.append(inference.logit(name))
+        for member in missing:
+            np.save(place(member), np.array(answers[member.name]))
+    return Scores(
+        [images.examples[index] for index in chosen],
+        {member.name: np.load(place(member)) for member in asked},
+    )

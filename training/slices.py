@@ -79,10 +79,14 @@ def mistakes(predictions: Predictions) -> list[Row]:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """Write a CSV. Numbers are rounded to three digits. Undefined values stay empty."""
+    """Write a CSV. Numbers are rounded to three digits. Undefined values stay empty.
+
+    Without rows the file is empty.
+    """
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
+        writer = csv.DictWriter(file, rows[0].keys() if rows else (), lineterminator="\n")
+        if rows:
+            writer.writeheader()
         for row in rows:
             writer.writerow(
                 {key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()}

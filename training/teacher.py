@@ -47,7 +47,7 @@ def write(known: Features, logits: NDArray[np.float64], paths: Paths) -> None:
         logits: each row's out-of-fold logit.
         paths: where to save them.
     """
-    clean = known.conditions == "clean"
+    clean = known.tiers == "clean"
     scaled = StandardScaler().fit_transform(known.values[clean])
     components = min(HINTS, *scaled.shape)
     hints = PCA(components, whiten=True, random_state=0).fit_transform(scaled)

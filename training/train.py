@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.metrics import roc_auc_score
 
-from models.members import MEMBERS
+from models.members import NETWORKS
 from models.views import Pixels, View, prepare
 from training.augment import augment
 from training.datasets import dataset_manifest, packs
@@ -144,7 +144,7 @@ def build(config: Config) -> keras.Model:
         A model with the output ``logit``. With distillation it has a second output ``hint``, which
         shares all layers but the last.
     """
-    member = MEMBERS[config.member].build()
+    member = NETWORKS[config.member].build()
     if config.imagenet:
         load_imagenet(member)
         _freeze(member, config.frozen_blocks)
@@ -198,7 +198,7 @@ def train(config: Config, paths: Paths) -> None:
     run = paths.run(config.member)
     run.mkdir(parents=True, exist_ok=True)
     (run / "training.json").write_text(config.model_dump_json())
-    view = MEMBERS[config.member].view
+    view = NETWORKS[config.member].view
     load = dataset_manifest.load if own_data else packs.load
     images = load("train", paths.data, paths.cache)
     validation = Validation(load("val", paths.data, paths.cache), view)

@@ -36,8 +36,6 @@ from training.pairs import Pairs
 from training.paths import Paths, add_arguments
 from training.schedule import Schedule, averaged, loss
 
-PATCHES = (WHOLE.size // clip.PATCH) ** 2
-
 
 class Config(Schedule):
     """Configuration of a run. It is evaluated and saved after each epoch."""
@@ -46,7 +44,7 @@ class Config(Schedule):
     depths: tuple[int, ...] = Field(description="Blocks that the heads use.")
     strength: float = Field(gt=0, description="Inverse regularisation strength of the heads.")
     rank: int = Field(gt=0, description="Of the updates.")
-    patches: int = Field(gt=0, le=PATCHES, description="Number of patches to keep.")
+    patches: int = Field(gt=0, le=clip.PATCHES, description="Number of patches to keep.")
     warmup: int = Field(gt=0, description="Steps until the full rate.")
     hard: float = Field(ge=0, le=1, description="Fraction of hard pairs, see training.pairs.")
     held_out: str = Field(default="", description="Kinds to evaluate on: a key of kinds.HELD_OUT.")
@@ -142,7 +140,7 @@ def batch(
     chosen = pairs.draw(config.batch // 2, config.hard, rng)
     augmented = (augment(images.pixels(at), rng) for at in chosen)
     views = np.stack([WHOLE.sample(prepare(pixels), rng) for pixels in augmented])
-    kept = np.stack([rng.permutation(PATCHES)[: config.patches] + 1 for _ in chosen])
+    kept = np.stack([rng.permutation(clip.PATCHES)[: config.patches] + 1 for _ in chosen])
     head = np.eye(heads, dtype=np.float32)[fold[chosen]]
     targets = np.array([[images.examples[at].ai] for at in chosen], np.float32)
     return [views, kept.astype(np.int32), head], targets

@@ -2,7 +2,7 @@
 
 In production the whole image is resized to a square, whatever its shape and size. This study
 classifies modern images of ``val`` unchanged, cropped to strips, tiny and huge, with several views.
-The weights must not have seen ``val``. It writes a table into the report.
+The head must not have been fitted to ``val``. It writes a table into the report.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image, ImageOps
 from rich.progress import track
 
-from models.ensemble import load_member
+from models import networks
 from models.manifest import load_manifest
-from models.runtime import THREADS
+from models.networks import Inference
 from models.views import prepare
 from training import metrics
 from training.bootstrap import estimate, resample
@@ -169,12 +169,13 @@ def main() -> None:
     arguments = parser.parse_args()
     paths = Paths.of(arguments)
     images = packs.load("val", paths.data, paths.cache)
-    (record,) = (each for each in load_manifest(arguments.weights).members if each.name == "clip")
-    view, runtime = load_member(arguments.weights, record, threads=THREADS)
+    manifest = load_manifest(arguments.weights)
+    clip = [member for member in manifest.members if member.name == "clip"]
+    loaded = networks.load(arguments.weights, manifest, clip)
     chosen = drawn(images)
     answers = study(
         [Image.fromarray(images.pixels(index)) for index in chosen],
-        lambda image: runtime.logit(view.serve(prepare(np.asarray(image)))),
+        lambda image: Inference(prepare(np.asarray(image)), loaded).logit("clip"),
     )
     text = _HEAD + measures([images.examples[index] for index in chosen], answers)
     (arguments.report / "views.md").write_text(text)

@@ -16,7 +16,7 @@ LONGEST_WAIT = 20.0
 VERDICT: dict[str, Any] = {
     "label": "ai",
     "probability": 0.93,
-    "members": {"clip": 0.91},
+    "members": {"clip_shallow": 0.93},
     "evidence": [],
     "image": {
         "sha256": "9b1d" + 60 * "0",

@@ -74,7 +74,7 @@ test("a code that a newer server adds has words too", () => {
 
 test("members and evidence of unknown kinds are called by their own names", () => {
   expect(i18n.memberName("efficientnet")).toBe("EfficientNet");
-  expect(i18n.memberName("clip")).toBe("CLIP");
+  expect(i18n.memberName("clip")).toBe("CLIP, all layers");
   expect(i18n.memberName("vit")).toBe("vit");
   const evidence = { kind: "watermark", says: "ai", detail: "", trusted: false };
   expect(i18n.evidenceSource(evidence)).toBe("watermark, no trusted signature");

@@ -1,16 +1,17 @@
-"""``clip``: a frozen CLIP ViT-B/16 image encoder, truncated at block 8, with a logistic head.
+"""``clip_lower`` and ``clip_upper``: the two parts of a frozen CLIP ViT-B/16 image encoder.
 
 The encoder is from Radford et al., Learning Transferable Visual Models From Natural Language
 Supervision (arXiv:2103.00020). It is the ViT of Dosovitskiy et al. (arXiv:2010.11929) with a
 normalisation before the first block and the quick GELU. A frozen CLIP detects generated images
 better than networks trained for it (Ojha et al., arXiv:2302.10174). Its middle blocks do better
-than its last (Koutlis and Papadopoulos, arXiv:2402.19091). ``training/clip_weights.py`` loads the
-weights by layer name.
+than its last (Koutlis and Papadopoulos, arXiv:2402.19091). On images that are easy to classify the
+upper part does not run (early exit, Teerapittayanon et al., arXiv:1709.01686).
+``training/clip_weights.py`` loads the weights by layer name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 from keras import layers, ops
@@ -20,6 +21,7 @@ from models.views import WHOLE
 BLOCKS = 12
 WIDTH = 768
 PATCH = 16
+PATCHES = (WHOLE.size // PATCH) ** 2
 HEADS = 12
 EPSILON = 1e-5
 
@@ -30,26 +32,50 @@ DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 Step = Callable[[keras.KerasTensor], keras.KerasTensor]
 Dense = Callable[..., Step]
 
-DEPTHS = (6, 7, 8)
-"""The blocks whose output the head uses, counted from 1. The encoder ends at the last."""
+LOWER = (6, 7, 8)
+"""The blocks of the lower part whose output a head reads, counted from 1. It ends at the last."""
+
+UPPER = (10, 12)
+"""The same for the upper part. It begins after the lower one."""
 
 
-def build() -> keras.Model:
-    """Build the member: the encoder to block 8, and a logistic head on three blocks.
-
-    The head's features are each block's class token and the mean of its patch tokens. The mean adds
-    much: with it, blocks 6 to 8 do as well as blocks 6 to 12 (``training/README.md``).
+def build_lower() -> keras.Model:
+    """Build the encoder to block 8.
 
     Returns:
-        uint8 RGB (n, 224, 224, 3) → logits (n, 1).
+        uint8 RGB (n, 224, 224, 3) → features of the blocks in ``LOWER`` (n, 4608), and the tokens
+        after block 8 (n, 197, 768).
     """
-    given, depths = encoder(max(DEPTHS))
+    given, depths = encoder(max(LOWER))
+    tokens = {depth: depths[depth - 1] for depth in LOWER}
+    return keras.Model(given, [features(tokens), tokens[max(LOWER)]], name="clip_lower")
+
+
+def build_upper() -> keras.Model:
+    """Build the encoder from block 9 to block 12.
+
+    Returns:
+        tokens after block 8 (n, 197, 768) → features of the blocks in ``UPPER`` (n, 3072).
+    """
+    x = given = layers.Input((PATCHES + 1, WIDTH), dtype="float32", name="tokens")
+    tokens = {}
+    for depth in range(max(LOWER) + 1, max(UPPER) + 1):
+        tokens[depth] = x = _block(x, f"block{depth}", layers.Dense)
+    return keras.Model(given, features({each: tokens[each] for each in UPPER}), name="clip_upper")
+
+
+def features(tokens: Mapping[int, keras.KerasTensor]) -> keras.KerasTensor:
+    """Return what a head reads: each block's class token, then the mean of its patch tokens.
+
+    The mean adds much, above all to early blocks (``training/README.md``).
+
+    Args:
+        tokens: of each block, shape (n, 197, 768).
+    """
     seen = []
-    for depth in DEPTHS:
-        tokens = depths[depth - 1]
-        seen += [tokens[:, 0], layers.GlobalAveragePooling1D(name=f"mean{depth}")(tokens[:, 1:])]
-    x = layers.Concatenate(name="depths")(seen)
-    return keras.Model(given, layers.Dense(1, name="logit")(x), name="clip")
+    for depth, each in tokens.items():
+        seen += [each[:, 0], layers.GlobalAveragePooling1D(name=f"mean{depth}")(each[:, 1:])]
+    return layers.Concatenate(name="features")(seen)
 
 
 def encoder(

@@ -60,7 +60,7 @@ def test_the_figures_of_a_running_service(unused_stack: Supervisor, site: HTTPSe
         key("assay_fetch_seconds_count", outcome="ok"): 1,
         key("assay_fetch_seconds_count", outcome="http_status"): 1,
         key("assay_failures_total", code="http_status"): 1,
-        key("assay_member_seconds_count", member="clip"): 1,
+        key("assay_member_seconds_count", member="clip_shallow"): 1,
         key("assay_judge_seconds_count"): 1,
         key("assay_batch_size_sum", queue="interactive"): 2,
         key("assay_http_requests_total", method="POST", route="/v1/checks", status="200"): 2,

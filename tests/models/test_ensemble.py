@@ -11,42 +11,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.ensemble import Ensemble, combine, label_of, sigmoid
+from models.ensemble import Ensemble, decide, label_of, sigmoid
 from models.manifest import (
     WEIGHTS,
-    Cascade,
     Manifest,
     MemberRecord,
+    NetworkRecord,
     Scale,
-    Stack,
+    Stage,
     Thresholds,
     WeightsError,
     load_manifest,
 )
-from models.members import MEMBERS
-from models.runtime import Runtime
+from models.members import NETWORKS
 from models.verdict import Label
-from models.views import WHOLE, Pixels, View
+from models.views import Pixels
 from settings import CascadeMode
 from tests.pictures import PHOTOGRAPHS, photograph
 
 
 def member(name: str, slope: float = 1.0) -> MemberRecord:
-    return MemberRecord(
-        name=name,
-        file=f"{name}.xml",
-        sha256="0" * 64,
-        view="any",
-        calibration=Scale(slope=slope, intercept=0.5),
+    return MemberRecord(name=name, networks=(name,), calibration=Scale(slope=slope, intercept=0.5))
+
+
+def network(name: str) -> NetworkRecord:
+    return NetworkRecord(name=name, file=f"{name}.xml", sha256="0" * 64, input="any")
+
+
+def stage(members: dict[str, float], doubt: Thresholds | None = None) -> Stage:
+    return Stage(
+        weights=members, intercept=-1.0, thresholds=Thresholds(real=0.3, ai=0.8), doubt=doubt
     )
 
 
-LIGHT = {"cnn", "efficientnet", "efficientnet_art"}
+DOUBT = Thresholds(real=0.1, ai=0.9)
 MANIFEST = Manifest(
     released="2026-01-31",
-    members=(member("a"), member("b", slope=2.0)),
-    stack=Stack(weights={"a": 0.5, "b": 1.5}, intercept=-1.0),
-    thresholds=Thresholds(real=0.2, ai=0.9),
+    networks=(network("a"), network("b"), network("c")),
+    members=(member("a"), member("b", slope=2.0), member("c")),
+    light=stage({"a": 1.0}, DOUBT),
+    stages=(stage({"b": 1.0}, DOUBT), stage({"b": 0.5, "c": 1.5})),
 )
 
 
@@ -61,12 +65,12 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_logits_are_weighed_and_each_member_keeps_a_probability_of_its_own() -> None:
-    result = combine(MANIFEST, {"a": 1.0, "b": 2.0})
+    result = decide(MANIFEST, "always", {"b": 1.0, "c": 2.0}.__getitem__)
 
     assert result.probability == pytest.approx(1 / (1 + math.exp(-2.5)))
     assert result.members == {
-        "a": pytest.approx(1 / (1 + math.exp(-1.5))),
-        "b": pytest.approx(1 / (1 + math.exp(-4.5))),
+        "b": pytest.approx(1 / (1 + math.exp(-2.5))),
+        "c": pytest.approx(1 / (1 + math.exp(-2.5))),
     }
     assert result.label is Label.AI
 
@@ -75,74 +79,59 @@ def test_logits_are_weighed_and_each_member_keeps_a_probability_of_its_own() -> 
     ("probability", "label"),
     [
         (0.0, Label.REAL),
-        (0.1999, Label.REAL),
-        (0.2, Label.UNCERTAIN),
-        (0.8999, Label.UNCERTAIN),
-        (0.9, Label.AI),
+        (0.2999, Label.REAL),
+        (0.3, Label.UNCERTAIN),
+        (0.7999, Label.UNCERTAIN),
+        (0.8, Label.AI),
         (1.0, Label.AI),
     ],
 )
 def test_the_thresholds_belong_to_the_label_above_them(probability: float, label: Label) -> None:
-    assert label_of(probability, MANIFEST.thresholds) is label
-
-
-class Opinion(Runtime):
-    """A runtime with a constant logit that counts its calls."""
-
-    def __init__(self, logit: float) -> None:
-        self.asked = 0
-        self._logit = logit
-
-    def logit(self, views: Pixels) -> float:  # noqa: ARG002
-        self.asked += 1
-        return self._logit
-
-
-CASCADE = MANIFEST.model_copy(
-    update={
-        "cascade": Cascade(
-            stack=Stack(weights={"a": 1.0}, intercept=0.0),
-            thresholds=Thresholds(real=0.3, ai=0.7),
-            doubt=Thresholds(real=0.1, ai=0.9),
-        )
-    }
-)
+    assert label_of(probability, MANIFEST.light.thresholds) is label
 
 
 @pytest.mark.parametrize(
-    ("cascade_mode", "light_logit", "runs_second", "label"),
+    ("mode", "logits", "asked", "label"),
     [
-        ("auto", 3.0, 0, Label.AI),
-        ("auto", -3.0, 0, Label.REAL),
-        ("auto", 1.5, 1, Label.UNCERTAIN),
-        ("never", 1.5, 0, Label.AI),
-        ("never", 0.0, 0, Label.UNCERTAIN),
-        ("always", 3.0, 1, Label.UNCERTAIN),
+        ("always", {"b": 4.0}, ["b"], Label.AI),
+        ("always", {"b": -2.0}, ["b"], Label.REAL),
+        ("always", {"b": 2.5, "c": 2.0}, ["b", "c"], Label.AI),
+        ("always", {"b": 2.5, "c": -2.0}, ["b", "c"], Label.REAL),
+        ("auto", {"a": 4.0}, ["a"], Label.AI),
+        ("auto", {"a": 1.0, "b": -2.0}, ["a", "b"], Label.REAL),
+        ("auto", {"a": 1.0, "b": 1.0, "c": 0.5}, ["a", "b", "c"], Label.UNCERTAIN),
+        ("never", {"a": 1.0}, ["a"], Label.UNCERTAIN),
+        ("never", {"a": 2.5}, ["a"], Label.AI),
     ],
 )
-def test_the_strong_member_looks_when_it_is_told_to(
-    cascade_mode: CascadeMode, light_logit: float, runs_second: int, label: Label
+def test_a_stage_is_asked_only_if_those_before_it_doubt(
+    mode: CascadeMode, logits: dict[str, float], asked: list[str], label: Label
 ) -> None:
-    light, strong = Opinion(light_logit), Opinion(0.5)
-    members: dict[str, tuple[View, Runtime]] = {"a": (WHOLE, light), "b": (WHOLE, strong)}
-    result = Ensemble(CASCADE, members, cascade_mode).classify(np.asarray(photograph()))
+    order: list[str] = []
 
-    assert (light.asked, strong.asked) == (1, runs_second)
-    assert set(result.members) == ({"a", "b"} if runs_second else {"a"})
+    def ask(name: str) -> float:
+        order.append(name)
+        return logits[name]
+
+    result = decide(MANIFEST, mode, ask)
+
+    assert order == asked
+    assert list(result.members) == asked
     assert result.label is label
 
 
 def test_verdicts_of_another_cascade_mode_have_another_version() -> None:
-    versions = {CASCADE.version_for(look) for look in ("auto", "always", "never")}
+    versions = {MANIFEST.version_for(mode) for mode in ("auto", "always", "never")}
 
     assert len(versions) == 3
-    assert MANIFEST.version_for("auto") == MANIFEST.version
+    assert MANIFEST.version_for("always") == MANIFEST.version
 
 
 def test_members_that_never_look_are_not_loaded(copied: Path) -> None:
-    (copied / "clip.bin").unlink()
+    (copied / "clip_lower.bin").unlink()
 
-    assert set(Ensemble.load(copied, "never").logits(np.asarray(photograph()))) == LIGHT
+    result = Ensemble.load(copied, "never").classify(np.asarray(photograph()))
+    assert set(result.members) == set(load_manifest().light.weights)
     with pytest.raises(WeightsError, match="no weights at"):
         Ensemble.load(copied, "auto")
 
@@ -157,7 +146,7 @@ def test_a_photograph_gets_one_result_from_those_that_decide(ensemble: Ensemble,
     pixels = np.asarray(photograph(name))
     result = ensemble.classify(pixels)
 
-    assert set(result.members) == set(load_manifest().stack.weights)
+    assert list(result.members) in (["clip_shallow"], ["clip_shallow", "clip"])
     assert all(0 < p < 1 for p in (result.probability, *result.members.values()))
     assert ensemble.classify(pixels) == result
 
@@ -184,7 +173,7 @@ def test_the_ensemble_has_the_version_of_its_manifest(ensemble: Ensemble) -> Non
 
 
 def test_a_damaged_file_of_weights_is_refused(copied: Path) -> None:
-    file = copied / "clip.bin"
+    file = copied / "clip_upper.bin"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
 
     with pytest.raises(WeightsError, match="does not match its SHA-256"):
@@ -192,7 +181,7 @@ def test_a_damaged_file_of_weights_is_refused(copied: Path) -> None:
 
 
 def test_a_missing_file_of_weights_is_said_plainly(copied: Path) -> None:
-    (copied / "clip.xml").unlink()
+    (copied / "clip_lower.xml").unlink()
 
     with pytest.raises(WeightsError, match="no weights at"):
         Ensemble.load(copied)
@@ -200,10 +189,19 @@ def test_a_missing_file_of_weights_is_said_plainly(copied: Path) -> None:
 
 def test_weights_made_for_another_view_are_refused(copied: Path) -> None:
     manifest = copied / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(MEMBERS["clip"].view.name, "whole-of-old"))
+    manifest.write_text(manifest.read_text().replace(NETWORKS["clip_lower"].takes, "whole-of-old"))
 
-    with pytest.raises(WeightsError, match="its view here is"):
+    with pytest.raises(WeightsError, match="its input here is"):
         Ensemble.load(copied)
+
+
+def test_the_seconds_of_each_member_that_is_asked_are_told(ensemble: Ensemble) -> None:
+    told: dict[str, float] = {}
+    ensemble.on_inference = told.__setitem__
+    result = ensemble.classify(np.asarray(photograph()))
+
+    assert list(told) == list(result.members)
+    assert min(told.values()) > 0
 
 
 def test_judging_needs_neither_keras_nor_tensorflow() -> None:

@@ -16,22 +16,37 @@ Change = dict[str, Any]
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    member = {
+    network = {"name": "cnn", "file": "cnn.xml", "sha256": "0" * 64, "input": "crops"}
+    return {**network, **changes}
+
+
+def member(**changes: Any) -> dict[str, Any]:
+    known = {
         "name": "cnn",
-        "file": "cnn.xml",
-        "sha256": "0" * 64,
-        "view": "crops",
+        "networks": ["cnn"],
         "calibration": {"slope": 1.0, "intercept": 0.0},
+        "head": {"file": "cnn.npy", "sha256": "0" * 64},
     }
-    return {**member, **changes}
+    return {**known, **changes}
+
+
+def stage(**changes: Any) -> dict[str, Any]:
+    known = {
+        "weights": {"cnn": 1.0},
+        "intercept": 0.0,
+        "thresholds": {"real": 0.25, "ai": 0.75},
+        "doubt": {"real": 0.1, "ai": 0.9},
+    }
+    return {**known, **changes}
 
 
 def written(directory: Path, **changes: Any) -> Path:
     manifest = {
         "released": "2026-01-31",
-        "members": [record()],
-        "stack": {"weights": {"cnn": 1.0}, "intercept": 0.0},
-        "thresholds": {"real": 0.25, "ai": 0.75},
+        "networks": [record()],
+        "members": [member()],
+        "light": stage(),
+        "stages": [stage()],
     }
     (directory / "manifest.json").write_text(json.dumps({**manifest, **changes}))
     return directory
@@ -47,13 +62,15 @@ def test_the_version_names_the_day_and_the_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"members": [record(sha256="1" * 64)]},
-        {"members": [record(view="whole")]},
-        {"members": [record(calibration={"slope": 1.5, "intercept": 0.0})]},
-        {"stack": {"weights": {"cnn": 2.0}, "intercept": 0.0}},
-        {"thresholds": {"real": 0.25, "ai": 0.8}},
+        {"networks": [record(sha256="1" * 64)]},
+        {"networks": [record(input="whole")]},
+        {"members": [member(calibration={"slope": 1.5, "intercept": 0.0})]},
+        {"members": [member(head={"file": "cnn.npy", "sha256": "1" * 64})]},
+        {"light": stage(weights={"cnn": 2.0})},
+        {"stages": [stage(thresholds={"real": 0.25, "ai": 0.8})]},
+        {"stages": [stage(doubt=None)]},
     ],
-    ids=["weights", "view", "calibration", "stack", "thresholds"],
+    ids=["weights", "input", "calibration", "head", "combination", "thresholds", "doubt"],
 )
 def test_whatever_changes_verdicts_changes_the_version(tmp_path: Path, change: Change) -> None:
     before = load_manifest(written(tmp_path)).version
@@ -63,7 +80,11 @@ def test_whatever_changes_verdicts_changes_the_version(tmp_path: Path, change: C
 
 def test_a_note_about_the_training_leaves_the_version_alone(tmp_path: Path) -> None:
     before = load_manifest(written(tmp_path)).version
-    noted = written(tmp_path, members=[record(training={"seed": 7})])
+    noted = written(
+        tmp_path,
+        members=[member(training={"seed": 7})],
+        networks=[record(parity={"max": 0.1})],
+    )
 
     assert load_manifest(noted).version == before
 
@@ -71,13 +92,25 @@ def test_a_note_about_the_training_leaves_the_version_alone(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "change",
     [
-        {"thresholds": {"real": 0.8, "ai": 0.2}},
-        {"stack": {"weights": {"another": 1.0}, "intercept": 0.0}},
+        {"light": stage(thresholds={"real": 0.8, "ai": 0.2})},
+        {"stages": [stage(weights={"another": 1.0})]},
         {"members": []},
-        {"members": [record(sha256="short")]},
+        {"networks": []},
+        {"stages": []},
+        {"members": [member(networks=["another"])]},
+        {"networks": [record(sha256="short")]},
         {"surprise": 1},
     ],
-    ids=["thresholds crossed", "unknown member", "no members", "no digest", "unknown field"],
+    ids=[
+        "thresholds crossed",
+        "unknown member",
+        "no members",
+        "no networks",
+        "no stages",
+        "unknown network",
+        "no digest",
+        "unknown field",
+    ],
 )
 def test_a_manifest_that_cannot_be_is_refused(tmp_path: Path, change: Change) -> None:
     with pytest.raises(WeightsError, match="not a valid manifest"):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import drawing, encoded
+from tests.training.drawn_features import Drawn, draw
+from training import features, kinds
 from training.paths import Paths
 
 COLUMNS = (
@@ -73,3 +75,13 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def paths(drawn_data: Path, tmp_path: Path) -> Paths:
     return Paths(data=drawn_data, runs=tmp_path / "runs")
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
+    """Synthetic features with two features per block, and kinds for their sources."""
+    made = draw()
+    monkeypatch.setattr(features, "PER_DEPTH", 2)
+    monkeypatch.setattr("training.recipes.PER_DEPTH", 2)
+    monkeypatch.setattr(kinds, "read", lambda: made.kinds)
+    return made

@@ -1,4 +1,4 @@
-"""Makes the member `cnn` so small that it is trained in a second, and kills such a training."""
+"""Makes networks so small that they are trained in a second, and kills such a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import pytest
 
-from models.members import cnn
+from models.members import clip, cnn
+from training import export, features
 from training.paths import Paths
 from training.train import Config
 
@@ -43,6 +44,20 @@ def make_small(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cnn, "build", partial(cnn.build, stem_width=8, stages=((1, 16),)))
     patch.setattr(keras.layers.Dropout, "call", _unchanged)
     patch.setattr(keras.Model, "run_eagerly", property(lambda _: True, lambda *_: None))
+
+
+ENCODER_WIDTH = 6
+
+
+def make_narrow(patch: pytest.MonkeyPatch) -> None:
+    """Let the CLIP encoder be narrow, with few patches and random weights."""
+    sizes = {"WIDTH": ENCODER_WIDTH, "PATCH": 56, "PATCHES": 16, "HEADS": 2}
+    for name, value in sizes.items():
+        patch.setattr(clip, name, value)
+    for module in (export, features):
+        patch.setattr(module, "fetch_file", lambda folder: folder)
+        patch.setattr(module, "read_arrays", lambda _: {})
+        patch.setattr(module, "load_clip", lambda *_: None)
 
 
 def _unchanged(_layer: keras.layers.Dropout, inputs: Any, training: bool = False) -> Any:  # noqa: ARG001

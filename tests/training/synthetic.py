@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.manifest import Manifest, MemberRecord, Scale, Stack, Thresholds
+from models.manifest import Manifest, MemberRecord, NetworkRecord, Scale, Stage, Thresholds
 from training.datasets.originals import Original
 from training.datasets.packs import PACKS, Example
 from training.predictions import Predictions, predict
 from training.scores import Scores
 
+NAMES = ("one", "another", "third")
+STAGE = Stage(
+    weights=dict.fromkeys(NAMES, 1.0), intercept=0, thresholds=Thresholds(real=0.2, ai=0.8)
+)
 MANIFEST = Manifest(
     released="2026-01-01",
-    members=tuple(
-        MemberRecord(
-            name=name,
-            file="none",
-            sha256="0" * 64,
-            view="none",
-            calibration=Scale(slope=1, intercept=0),
-        )
-        for name in ("one", "another", "third")
+    networks=tuple(
+        NetworkRecord(name=name, file="none.xml", sha256="0" * 64, input="none") for name in NAMES
     ),
-    stack=Stack(weights={"one": 1.0, "another": 1.0, "third": 1.0}, intercept=0),
-    thresholds=Thresholds(real=0.2, ai=0.8),
+    members=tuple(
+        MemberRecord(name=name, networks=(name,), calibration=Scale(slope=1, intercept=0))
+        for name in NAMES
+    ),
+    light=STAGE,
+    stages=(STAGE,),
 )
 """Three members with equal weights."""
 

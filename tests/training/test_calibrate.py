@@ -1,30 +1,33 @@
-"""Calibration on scores with known labels."""
+"""Calibration on logits with known labels."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from models.manifest import Manifest, MemberRecord, Scale, Stack, Thresholds
-from training.calibrate import (
-    AI_AMONG_REAL,
-    REAL_CALLED_AI,
-    Answers,
-    calibrate,
-    fit_by_source,
-    platt,
-    thresholds,
-)
+from models.manifest import Manifest, MemberRecord, NetworkRecord, Scale, Stage, Thresholds
+from training import calibrate, metrics
+from training.calibrate import Answers, Scored, find_doubt, fit_by_source, platt, tiers_of
 from training.datasets.packs import Example
+from training.features import Features
+from training.metrics import Floats
+from training.operating_points import AI_AMONG_REAL, REAL_CALLED_AI, cells
+from training.scores import TIERS
 
 RNG = np.random.default_rng(0)
-IMAGES = 4000
-AI = RNG.random(IMAGES) < 0.5
-SHARE = np.full(IMAGES, 1 / IMAGES)
-# Two Gaussians at a distance of 2 with variance 1 have the log-odds 2x - 2.
-SIGNAL = RNG.normal(np.where(AI, 2.0, 0.0))
+IMAGES = 1500
+EXAMPLES = [
+    Example("modern", str(i), i % 2 == 0, ("photo", "art")[i // 2 % 2], f"s{i % 60}{i % 2}", "")
+    for i in range(IMAGES)
+]
+KNOWN = Features(
+    EXAMPLES * len(TIERS), np.repeat(list(TIERS), IMAGES), np.empty((3 * IMAGES, 0), np.float32)
+)
+AI = np.array([example.ai for example in KNOWN.examples])
+SHARE = np.full(len(AI), 1 / len(AI))
+# Two Gaussians at a distance of 2 with variance 1 have the log-odds 2x.
+SIGNAL = RNG.normal(np.where(AI, 1.0, -1.0))
 
 
 @pytest.fixture(autouse=True)
@@ -33,33 +36,90 @@ def _few_strengths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.calibrate.STRENGTHS", (0.1, 1.0))
 
 
+def noisy(strength: float, seed: int) -> Floats:
+    """The label times a strength, plus noise."""
+    noise = np.random.default_rng(seed).normal(size=len(AI))
+    return np.where(AI, strength, -strength) + noise
+
+
+def scored(folds: Floats, kinds: Floats | None = None) -> Scored:
+    return Scored(KNOWN, {"folds": folds, "kinds": folds if kinds is None else kinds})
+
+
 def test_platt_scaling_finds_the_true_odds() -> None:
-    scale = platt(SIGNAL[:, None], AI, SHARE)
+    scale = platt(SIGNAL, AI, SHARE)
 
     assert scale.slope == pytest.approx(2, abs=0.2)
-    assert scale.intercept == pytest.approx(-2, abs=0.2)
+    assert scale.intercept == pytest.approx(0, abs=0.2)
+
+
+def test_a_probability_is_right_on_kinds_that_were_not_seen() -> None:
+    sure_on_folds = scored(3 * SIGNAL, SIGNAL)
+
+    assert calibrate.calibration(sure_on_folds).slope == pytest.approx(2, abs=0.2)
 
 
 def test_the_thresholds_keep_their_promises() -> None:
-    probability = 1 / (1 + np.exp(2 - 2 * SIGNAL))
-    limits = thresholds(probability, AI, SHARE)
+    odds = 2 * SIGNAL
+    limits = calibrate.label_thresholds(odds, KNOWN)
+    probability = expit(odds)
+    passed, wrong = [], []
+    for part in cells(KNOWN):
+        chances = probability[part.rows]
+        real = part.sample_weight * ~part.ai
+        passed.append(real[chances >= limits.ai].sum() / real.sum())
+        if not part.corpus:
+            below = part.sample_weight[chances < limits.real]
+            wrong.append((below * part.ai[chances < limits.real]).sum() / below.sum())
 
     assert limits.real < limits.ai
-    assert (probability[~AI] >= limits.ai).mean() == pytest.approx(REAL_CALLED_AI, abs=0.002)
-    called_real = probability < limits.real
-    assert AI[called_real].mean() == pytest.approx(AI_AMONG_REAL, abs=0.005)
-    assert called_real.mean() > 0.1
+    assert max(passed) == pytest.approx(REAL_CALLED_AI, abs=0.005)
+    assert max(wrong) == pytest.approx(AI_AMONG_REAL, abs=0.01)
 
 
-def test_where_nothing_can_be_called_real_nothing_is() -> None:
-    assert thresholds(RNG.random(IMAGES), AI, SHARE).real == 0
+def band(early: Floats, late: Floats) -> Thresholds:
+    limits = calibrate.label_thresholds(early, KNOWN)
+    return find_doubt({"folds": early}, {"folds": late}, limits, tiers_of(KNOWN))
+
+
+def asked(early: Floats, late: Floats) -> float:
+    """Return the share of the images that the late stage is asked about."""
+    doubt = band(early, late)
+    chances = expit(early)
+    return float(np.mean((chances >= doubt.real) & (chances < doubt.ai)))
+
+
+def test_few_images_are_asked_about_again_where_the_first_stage_knows_as_much() -> None:
+    late = noisy(1.5, 1)
+
+    assert asked(late + noisy(0, 2) * 0.01, late) < 0.35
+    assert asked(noisy(0.3, 3), noisy(3.0, 4)) > 0.8
+
+
+def test_a_decision_of_the_first_stage_costs_little_and_is_never_uncertain() -> None:
+    late = 2 * SIGNAL
+    early = late + 0.7 * noisy(0, 2)
+    limits, doubt = calibrate.label_thresholds(early, KNOWN), band(early, late)
+    unsure = (expit(early) >= doubt.real) & (expit(early) < doubt.ai)
+    together = np.where(unsure, late, early)
+
+    assert 0.1 < unsure.mean() < 0.9
+    assert doubt.real <= limits.real
+    assert doubt.ai >= limits.ai
+    for measure in (metrics.auc, metrics.tpr_at_tnr):
+        lost = [
+            float(measure(part.ai, late[part.rows], part.sample_weight))
+            - float(measure(part.ai, together[part.rows], part.sample_weight))
+            for part in tiers_of(KNOWN)
+        ]
+        assert np.mean(lost) <= calibrate.LOSS + 1e-9
 
 
 def test_an_image_is_scored_by_a_fit_that_has_not_seen_its_source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("training.calibrate.STRENGTHS", (1.0,))
-    source = RNG.integers(0, 40, IMAGES).astype(str)
+    source = RNG.integers(0, 40, len(AI)).astype(str)
     own = source == "7"
     lied_about = np.where(own, ~AI, AI)
 
@@ -70,67 +130,50 @@ def test_an_image_is_scored_by_a_fit_that_has_not_seen_its_source(
     assert np.abs(after - before).max() > 1e-3
 
 
-def answered(light: float, strong: float, extra: float) -> Answers:
-    """Logits of two members: the label times a strength, plus noise."""
-    examples = [
-        Example("modern", str(index), bool(truth), "photo", f"s{index % 60}{truth}", "")
-        for index, truth in enumerate(AI[:600])
-    ]
-    signal = SIGNAL[:600] - 1
-    noise = np.random.default_rng(1).normal(0, 1, (2, 1800))
-    tiers = np.tile(signal, 3)
-    return Answers(
-        ["cnn", "clip"],
-        np.stack([light * tiers + noise[0], strong * tiers + noise[1]], axis=1),
-        examples,
-        (
-            [replace(each, source=f"other-{each.source}") for each in examples],
-            extra * signal + noise[0, :600],
-        ),
+def answers(easier: float = 1.0) -> Answers:
+    logits = {"cnn": noisy(0.5, 5), "efficientnet": noisy(1.0, 6)}
+    return Answers(KNOWN, logits, 2 * SIGNAL, easier)
+
+
+def test_light_members_weigh_what_they_know() -> None:
+    _, stage = calibrate.light_stage(answers())
+
+    assert stage.weights["efficientnet"] > stage.weights["cnn"] > 0
+    assert stage.doubt is not None
+    assert stage.doubt.real <= stage.thresholds.real
+    assert stage.doubt.ai >= stage.thresholds.ai
+
+
+def test_the_light_stage_is_cooled_where_other_sources_are_harder() -> None:
+    (_, even), (_, harder) = calibrate.light_stage(answers()), calibrate.light_stage(answers(0.5))
+
+    assert harder.weights["cnn"] == pytest.approx(even.weights["cnn"] / 2)
+
+
+def test_every_member_is_calibrated_and_every_stage_fitted() -> None:
+    names = ("cnn", "efficientnet", "clip_shallow", "clip")
+    stage = Stage(
+        weights={"cnn": 1, "efficientnet": 1}, intercept=0, thresholds=Thresholds(real=0, ai=1)
     )
+    manifest = Manifest(
+        released="2026-01-31",
+        networks=tuple(
+            NetworkRecord(name=name, file=f"{name}.xml", sha256="0" * 64, input="any")
+            for name in names
+        ),
+        members=tuple(
+            MemberRecord(name=name, networks=(name,), calibration=Scale(slope=1, intercept=0))
+            for name in names
+        ),
+        light=stage,
+        stages=(stage.model_copy(update={"weights": {"clip_shallow": 1, "clip": 1}}),),
+    )
+    strong = {"clip_shallow": scored(noisy(1.0, 7)), "clip": scored(noisy(2.0, 8))}
+    fitted = calibrate.calibrate(manifest, strong, answers())
+    shallow, deep = fitted.stages
 
-
-MANIFEST = Manifest(
-    released="2026-01-31",
-    members=tuple(
-        MemberRecord(
-            name=name,
-            file=f"{name}.xml",
-            sha256="0" * 64,
-            view="any",
-            calibration=Scale(slope=1, intercept=0),
-        )
-        for name in ("cnn", "clip")
-    ),
-    stack=Stack(weights={"cnn": 1, "clip": 1}, intercept=0),
-    thresholds=Thresholds(real=0.2, ai=0.8),
-)
-
-
-def test_members_that_know_different_things_decide_together() -> None:
-    fitted = calibrate(MANIFEST, answered(1.0, 1.5, 1.5))
-
-    assert fitted.stack.weights["clip"] > fitted.stack.weights["cnn"] > 0
-
-
-def test_clip_decides_alone_where_the_others_add_nothing() -> None:
-    fitted = calibrate(MANIFEST, answered(0.1, 5.0, 5.0))
-
-    assert set(fitted.stack.weights) == {"clip"}
-    assert fitted.cascade is not None
-    assert set(fitted.cascade.stack.weights) == {"cnn"}
-
-
-def test_the_light_members_may_decide_only_where_they_are_surer_than_a_label_asks() -> None:
-    first = calibrate(MANIFEST, answered(1.0, 1.5, 1.5)).cascade
-
-    assert first is not None
-    assert first.doubt.real <= first.thresholds.real
-    assert first.doubt.ai >= first.thresholds.ai
-
-
-def test_the_stack_is_cooled_where_other_sources_are_harder() -> None:
-    even = calibrate(MANIFEST, answered(0.5, 3.0, 3.0)).stack.weights["clip"]
-    harder = calibrate(MANIFEST, answered(0.5, 3.0, 0.0)).stack.weights["clip"]
-
-    assert harder < 0.9 * even
+    assert set(shallow.weights) == {"clip_shallow"}
+    assert shallow.doubt is not None
+    assert set(deep.weights) == {"clip"}
+    assert deep.doubt is None
+    assert all(member.calibration.slope > 1.2 for member in fitted.members if member.name != "cnn")

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.manifest import Thresholds
 from models.verdict import Label
-from tests.training.synthetic import IMAGES, MANIFEST, originals, predictions
+from tests.training.synthetic import IMAGES, MANIFEST, STAGE, originals, predictions
 from training.bootstrap import Estimate
 from training.datasets.originals import Original
 from training.datasets.originals import read as read_originals
+from training.datasets.packs import Example
 from training.evaluate import PARTS, evaluate
 from training.paths import Paths
-from training.predictions import ENSEMBLE
+from training.predictions import ENSEMBLE, LIGHT, predict
+from training.scores import Scores
 from training.slices import WORST, cut, mistakes, write
 
 
@@ -42,7 +45,7 @@ def test_members_that_know_nothing_have_the_figures_of_chance() -> None:
 def test_every_member_of_the_manifest_and_the_ensemble_is_measured() -> None:
     models = evaluate(predictions(strength=2))["modern"]["models"]
 
-    assert set(models) == {member.name for member in MANIFEST.members} | {ENSEMBLE}
+    assert set(models) == {member.name for member in MANIFEST.members} | {ENSEMBLE, LIGHT}
 
 
 def test_the_ensemble_s_lead_over_members_that_err_apart_is_sure() -> None:
@@ -54,6 +57,13 @@ def test_the_ensemble_s_lead_over_members_that_err_apart_is_sure() -> None:
         assert lead.value == pytest.approx(apart)
         assert lead.low > 0
     assert "lead" not in models[ENSEMBLE]
+
+
+def test_the_share_that_the_first_stage_decides_is_measured() -> None:
+    images = predictions(strength=2)
+    images.early[:] = images.ai
+
+    assert evaluate(images)["modern"]["early"].value == pytest.approx(0.5)
 
 
 def test_parts_hold_their_pack_and_corpus_alone() -> None:
@@ -70,6 +80,21 @@ def test_the_labels_of_a_truth_are_counted() -> None:
     assert labels["counts"]["ai"] == {"ai": 6 * IMAGES, "uncertain": 0, "real": 0}
     assert labels["counts"]["real"] == {"ai": 0, "uncertain": 0, "real": 6 * IMAGES}
     assert labels["real_called_ai"].value == labels["ai_called_real"].value == 0
+
+
+def test_the_first_stage_decides_where_it_is_sure() -> None:
+    known = [Example("modern", str(i), i % 2 == 0, "photo", f"s{i}", "") for i in range(8)]
+    first = STAGE.model_copy(
+        update={"weights": {"one": 1.0}, "doubt": Thresholds(real=0.2, ai=0.8)}
+    )
+    last = STAGE.model_copy(update={"weights": {"another": 1.0}})
+    staged = MANIFEST.model_copy(update={"stages": (first, last)})
+    logits = {"one": [5, -5, 5, 0, 0, 0, 0, 0], "another": [-5] * 8, "third": [0] * 8}
+    scores = Scores(known, {name: np.array(each, float) for name, each in logits.items()})
+    images = predict(staged, scores)
+
+    assert images.early.tolist() == [True] * 3 + [False] * 5
+    assert images.labels.tolist() == ["ai", "real", "ai"] + ["real"] * 5
 
 
 def test_nothing_decided_has_no_accuracy() -> None:

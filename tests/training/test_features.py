@@ -10,9 +10,9 @@ import pytest
 from keras import layers, ops
 
 from models.runtime import Runtime
-from training import features, out_of_fold, teacher
+from training import features, teacher
 from training.datasets import packs
-from training.features import PER_DEPTH, WIDTH, Row, condition, load, rows
+from training.features import PER_DEPTH, WIDTH, load, rows
 from training.paths import Paths
 from training.scores import TIERS
 
@@ -28,48 +28,44 @@ def small_encoder(_: Paths) -> keras.Model:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts the images that the encoder has processed."""
     count = [0]
-    answer = Runtime.answer
+    run = Runtime.run
 
     def counting(self: Runtime, views: Any) -> Any:
         count[0] += 1
-        return answer(self, views)
+        return run(self, views)
 
     monkeypatch.setattr(features, "encoder", small_encoder)
-    monkeypatch.setattr(Runtime, "answer", counting)
+    monkeypatch.setattr(Runtime, "run", counting)
     return count
 
 
-def conditions_of(split: packs.Split, paths: Paths) -> dict[str, set[str]]:
-    """Return the conditions of each pack's images in a split."""
+def tiers_of(split: packs.Split, paths: Paths) -> dict[str, set[str]]:
+    """Return the tiers of each pack's images in a split."""
     images = packs.load(split, paths.data, paths.cache)
     seen: dict[str, set[str]] = {}
-    for row in rows(split, images):
-        seen.setdefault(images.examples[row.index].pack, set()).add(row.condition)
+    for row in rows(images):
+        seen.setdefault(images.examples[row.index].pack, set()).add(row.tier)
     return seen
 
 
-def test_modern_images_are_seen_to_be_fitted_to_and_to_be_judged(paths: Paths) -> None:
-    every = {*features.FITTED, *TIERS}
-
-    assert conditions_of("train", paths) == {"images": {"clean"}, "modern": every}
-    assert conditions_of("val", paths) == {"images": set(TIERS), "modern": every}
+def test_modern_images_are_seen_in_every_tier(paths: Paths) -> None:
+    for split in ("train", "val"):
+        assert tiers_of(split, paths) == {"images": {"clean"}, "modern": set(TIERS)}
 
 
-def test_test_is_seen_to_be_judged_alone(paths: Paths) -> None:
-    assert conditions_of("test", paths) == {"images": set(TIERS), "modern": set(TIERS)}
+def test_few_images_of_a_source_are_seen_recompressed(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "MOST", 1)
+    images = packs.load("train", paths.data, paths.cache)
+    count = {tier: sum(row.tier == tier for row in rows(images)) for tier in TIERS}
 
-
-def test_conditions_can_be_asked_for_alone(paths: Paths, seen: list[int]) -> None:
-    clean = load("train", paths, {"clean"})
-
-    assert set(clean.conditions) == {"clean"}
-    assert seen == [16]
-    assert load("train", paths).of({"clean"}).values == pytest.approx(clean.values)
+    assert count == {"clean": 16, "web": 4, "hard": 4}
 
 
 @pytest.mark.usefixtures("seen")
 def test_depths_are_taken_out_in_the_order_that_is_asked(paths: Paths) -> None:
-    known = load("val", paths, {"clean"})
+    known = load("val", paths)
     known.values[:] = np.arange(WIDTH) // PER_DEPTH
     taken = known.at((6, 4)).values
 
@@ -79,36 +75,26 @@ def test_depths_are_taken_out_in_the_order_that_is_asked(paths: Paths) -> None:
     assert (taken[:, PER_DEPTH:] == 0).all()
 
 
-def test_other_images_are_seen_anew(paths: Paths, seen: list[int]) -> None:
-    load("train", paths, {"clean"})
+def test_a_new_image_costs_only_its_own_time(paths: Paths, seen: list[int]) -> None:
+    before = seen[0] + len(load("train", paths).examples)
     index = paths.cache / "train.json"
     index.write_text(index.read_text().replace("modern-train-ai-0.webp", "new.webp"))
-    load("train", paths, {"clean"})
+    load("train", paths)
 
-    assert seen == [32]
+    assert seen == [before + len(TIERS)]
 
 
 def test_a_view_is_seen_once_and_a_killed_run_goes_on(paths: Paths, seen: list[int]) -> None:
     whole = load("train", paths)
     assert seen == [len(whole.examples)]
-    (marks,) = (paths.runs / "features").glob("train-*.done")
-    done = np.fromfile(marks, np.uint8)
-    done[-5:] = 0
-    done.tofile(marks)
+    for file in list((paths.runs / "features" / "clean").glob("*.npy"))[:5]:
+        file.rename(file.with_suffix(".unfinished"))
     again = load("train", paths)
 
     assert seen == [len(whole.examples) + 5]
     assert again.values == pytest.approx(whole.values)
     assert load("train", paths).values == pytest.approx(whole.values)
     assert seen == [len(whole.examples) + 5]
-
-
-def test_an_augmentation_depends_on_image_and_draw_alone(paths: Paths) -> None:
-    pixels = packs.load("train", paths.data, paths.cache).pixels(0)
-    first, second = (Row(0, name) for name in features.AUGMENTED)
-
-    assert np.array_equal(condition(pixels, first), condition(pixels, first))
-    assert not np.array_equal(condition(pixels, first), condition(pixels, second))
 
 
 @pytest.mark.usefixtures("seen")
@@ -121,17 +107,3 @@ def test_the_teacher_has_a_lesson_for_every_image(paths: Paths) -> None:
     assert len(set(lessons.names)) == len(lessons.names) == 16
     assert ((lessons.opinions > 0) & (lessons.opinions < 1)).all()
     assert lessons.hints.shape == (16, teacher.HINTS)
-
-
-@pytest.mark.usefixtures("seen")
-def test_unseen_logits_are_found_by_image_and_condition(paths: Paths) -> None:
-    known = load("val", paths)
-    paths.run("clip").mkdir()
-    out_of_fold.write({"val": np.arange(len(known.examples), dtype=float)}, paths)
-    kept = out_of_fold.read(paths)
-    web = [i for i, each in enumerate(known.conditions) if each == "web"][:3]
-
-    found = kept.of("val", [known.examples[i] for i in web], "web")
-    assert found.tolist() == web
-    with pytest.raises(KeyError):
-        kept.of("val", [packs.Example("modern", "none", True, "art", "nowhere", "")], "web")

@@ -20,8 +20,8 @@ def drawn(corpora: tuple[str, ...] = ("photo", "art")) -> Features:
         Example("modern", f"{i}", i % 2 == 0, corpora[i // 2 % len(corpora)], f"s{i}", "")
         for i in range(COUNT)
     ]
-    conditions = np.array(["clean"] * COUNT + ["hard"] * COUNT)
-    return Features(examples * 2, conditions, np.zeros((2 * COUNT, 1), np.float32))
+    tiers = np.array(["clean"] * COUNT + ["hard"] * COUNT)
+    return Features(examples * 2, tiers, np.zeros((2 * COUNT, 1), np.float32))
 
 
 KNOWN = drawn()

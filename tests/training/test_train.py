@@ -1,10 +1,8 @@
-"""Training: a killed run resumes, and its result can be exported and evaluated."""
+"""Training: a killed run resumes, and the batches are right."""
 
 from __future__ import annotations
 
 import csv
-import json
-import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -12,18 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.members import MEMBERS
+from models.members import NETWORKS
 from tests.pictures import drawing
 from tests.training.dataset_files import put
 from tests.training.small_network import kill_after_an_epoch, make_small
-from training import audits
-from training.calibrate import calibrate, read_answers
 from training.datasets import packs
 from training.datasets.dataset_manifest import Row, write_csv
-from training.evaluate import measure
-from training.export import export, write
 from training.paths import Paths
-from training.report import report
 from training.scores import TIERS, degrade
 from training.teacher import HINTS, Teacher
 from training.train import Batches, Config, build, read_config, train
@@ -50,7 +43,7 @@ def logged(paths: Paths) -> list[dict[str, str]]:
 
 def test_a_batch_is_half_ai_and_depends_on_seed_epoch_and_index_alone(paths: Paths) -> None:
     images = packs.load("train", paths.data, paths.cache)
-    view = MEMBERS["cnn"].view
+    view = NETWORKS["cnn"].view
     batches, resumed = Batches(images, view, CONFIG, 0), Batches(images, view, CONFIG, 1)
     first, labels = batches[1]
     batches.on_epoch_end()
@@ -77,7 +70,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
     train(CONFIG, paths)
 
     assert [row["epoch"] for row in logged(paths)] == ["0", "1"]
-    one, other = MEMBERS["cnn"].build(), MEMBERS["cnn"].build()
+    one, other = NETWORKS["cnn"].build(), NETWORKS["cnn"].build()
     one.load_weights(trained.run("cnn") / "final.weights.h5")
     other.load_weights(paths.run("cnn") / "final.weights.h5")
     for expected, found in zip(one.get_weights(), other.get_weights(), strict=True):
@@ -95,34 +88,11 @@ def test_a_taught_member_learns_the_teacher_s_opinion_as_much_as_the_truth(
         np.arange(10 * HINTS, dtype=np.float32).reshape(10, HINTS),
     )
     config = CONFIG.model_copy(update={"distilled": True})
-    _, targets = Batches(images, MEMBERS["cnn"].view, config, 0, teacher)[0]
+    _, targets = Batches(images, NETWORKS["cnn"].view, config, 0, teacher)[0]
 
     assert np.unique(targets["logit"]).tolist() == pytest.approx([0.2, 0.7])
     assert targets["hint"].shape == (4, HINTS)
     assert set(build(config).output) == {"logit", "hint"}
-
-
-def test_the_road_leads_from_images_to_a_report(
-    trained: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audits, "PERMUTATIONS", 4)
-    weights, folder = tmp_path / "weights", tmp_path / "report"
-    exported = export(["cnn"], trained, weights)
-    manifest = calibrate(exported, read_answers(exported, trained, weights))
-    write(manifest, weights)
-    measure(["val", "test"], trained, weights, folder)
-    figures = json.loads((folder / "metrics.json").read_text())
-    report(manifest, figures, trained, folder)
-
-    assert set(figures["splits"]) == set(figures["audits"]["metadata"]) == {"val", "test"}
-    counts = figures["splits"]["test"]["clean"]["modern"]["labels"]["counts"]
-    assert sum(counts["ai"].values()) == sum(counts["real"].values()) == 4
-    text = (folder / "report.md").read_text()
-    assert manifest.version in text
-    linked = set(re.findall(r"\]\(([^)]+)\)", text))
-    assert linked == {path.name for path in folder.iterdir() if path.suffix == ".png"} | {
-        "training-cnn.csv"
-    }
 
 
 def test_a_manifest_of_one_s_own_can_be_trained_on(tmp_path: Path) -> None:
@@ -159,6 +129,6 @@ def test_the_tiers_are_as_hard_as_they_say() -> None:
     assert degrade(noise, TIERS["hard"]).shape == (307, 512, 3)
 
 
-@pytest.mark.parametrize("name", [name for name in MEMBERS if name != "clip"])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if not name.startswith("clip")])
 def test_every_light_member_has_its_configuration(name: str) -> None:
     assert read_config(Path("training/configs") / f"{name}.toml").member == name

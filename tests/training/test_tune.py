@@ -13,7 +13,8 @@ import pytest
 from keras import layers, ops
 
 from models.members import clip
-from training import checkpoint, features, heads, kinds, low_rank, probe, tune
+from models.networks import Head
+from training import checkpoint, features, heads, kinds, low_rank, recipes, tune
 from training.checkpoint import Checkpoint
 from training.datasets import packs
 from training.low_rank import Heads
@@ -45,7 +46,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {"WIDTH": WIDTH, "PATCH": 56, "HEADS": 2}
     for name, value in sizes.items():
         monkeypatch.setattr(clip, name, value)
-    monkeypatch.setattr(tune, "PATCHES", PATCHES)
+    monkeypatch.setattr(clip, "PATCHES", PATCHES)
     monkeypatch.setattr(features, "DEPTHS", CONFIG.depths)
     monkeypatch.setattr(features, "PER_DEPTH", 2 * WIDTH)
     monkeypatch.setattr(features, "WIDTH", 2 * WIDTH * len(CONFIG.depths))
@@ -81,7 +82,7 @@ HEADS = Heads(
 
 
 def fit_heads(config: tune.Config, paths: Paths) -> None:
-    known = features.load("train", paths, features.FITTED)
+    known = features.load("train", paths)
     heads.fit(config, known.at(config.depths), paths)
 
 
@@ -184,11 +185,11 @@ def test_an_image_is_judged_by_a_head_that_has_not_seen_its_owner(
 ) -> None:
     fitted = []
 
-    def noting(known: features.Features, strength: float) -> probe.Head:  # noqa: ARG001
+    def noting(known: features.Features, strength: float) -> Head:  # noqa: ARG001
         fitted.append({example.source.split("/")[0] for example in known.examples})
-        return probe.Head(np.zeros(2 * 2 * WIDTH), 0.0)
+        return Head(np.zeros(2 * 2 * WIDTH, np.float32), 0.0)
 
-    monkeypatch.setattr(probe, "fit", noting)
+    monkeypatch.setattr(recipes, "fit", noting)
     fit_heads(CONFIG, paths)
     examples, fold = folds(CONFIG, paths)
 
