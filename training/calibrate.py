@@ -1,9 +1,9 @@
 """Fits stages, calibrations and thresholds: ``python -m training.calibrate``.
 
 The strong stages use out-of-fold logits on modern images of ``train`` and ``val``, in all tiers.
-Probabilities are calibrated on held-out kinds of sources, which is how new images on the web
-resemble the training images. Thresholds are set on random folds. Set there, they keep their limits
-on held-out kinds as well (``training.compare_heads`` reports it).
+Probabilities are calibrated and thresholds are set on held-out kinds of sources, because new images
+on the web resemble the training images no more than that. Set on random folds, the thresholds would
+label too many real images ``ai`` (``training.compare_heads`` reports both).
 
 The light members were trained on ``train``, so their stage is fitted to ``val``, in folds by
 source.
@@ -166,6 +166,8 @@ def _measures(odds: Floats, parts: Sequence[Cell]) -> Floats:
 def strong_stages(scored: dict[str, Scored]) -> tuple[dict[str, Scale], tuple[Stage, ...]]:
     """Fit the two stages of the members with a head.
 
+    Both have the same label thresholds, which are set on the decisions of the two together.
+
     Args:
         scored: logits of ``clip_shallow`` and ``clip``.
 
@@ -174,18 +176,19 @@ def strong_stages(scored: dict[str, Scored]) -> tuple[dict[str, Scale], tuple[St
     """
     scales = {name: calibration(each) for name, each in scored.items()}
     odds = {name: calibrated(each, scales[name]) for name, each in scored.items()}
-    early, late = odds["clip_shallow"], odds["clip"]
-    limits = {
-        name: label_thresholds(each.by_scheme["folds"], each.known) for name, each in odds.items()
-    }
-    doubt = find_doubt(
-        early.by_scheme, late.by_scheme, limits["clip_shallow"], tiers_of(early.known)
-    )
+    early, late = odds["clip_shallow"].by_scheme, odds["clip"].by_scheme
+    known = odds["clip"].known
+    doubt = find_doubt(early, late, label_thresholds(early["kinds"], known), tiers_of(known))
+    low, high = logit(doubt.real), logit(doubt.ai)
+    together = _chosen(early["kinds"], late["kinds"], low, high)
+    limits = label_thresholds(together, known)
+    # An early decision is never ``uncertain``.
+    doubt = Thresholds(real=min(doubt.real, limits.real), ai=max(doubt.ai, limits.ai))
     stages = tuple(
         Stage(
             weights={name: scales[name].slope},
             intercept=scales[name].intercept,
-            thresholds=limits[name],
+            thresholds=limits,
             doubt=doubt if name == "clip_shallow" else None,
         )
         for name in ("clip_shallow", "clip")

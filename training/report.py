@@ -85,9 +85,8 @@ Model version `{manifest.version}`, evaluated on `{split}`.
   was read once, after all of that. Nothing was chosen by it. Figures of `val` would mean nothing.
 - **Tiers:** `clean` is the image as in the packs (240 to 288 px on the short side). `web` has at
   most 768 px and JPEG q60. `hard` has at most 512 px and JPEG q40.
-- **Labels:** The first stage decides below {doubt.real:.3f} and from {doubt.ai:.3f} on. The last
-  one labels `ai` from {last.thresholds.ai:.3f} on, `real` below {last.thresholds.real:.3f}, and
-  `uncertain` in between.
+- **Labels:** `ai` from {last.thresholds.ai:.3f} on, `real` below {last.thresholds.real:.3f},
+  `uncertain` in between. The first stage decides below {doubt.real:.3f} and from {doubt.ai:.3f} on.
 """
 
 

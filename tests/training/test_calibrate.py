@@ -168,7 +168,7 @@ def test_every_member_is_calibrated_and_every_stage_fitted() -> None:
         light=stage,
         stages=(stage.model_copy(update={"weights": {"clip_shallow": 1, "clip": 1}}),),
     )
-    strong = {"clip_shallow": scored(noisy(1.0, 7)), "clip": scored(noisy(2.0, 8))}
+    strong = {"clip_shallow": scored(noisy(0.8, 7)), "clip": scored(noisy(1.2, 8))}
     fitted = calibrate.calibrate(manifest, strong, answers())
     shallow, deep = fitted.stages
 
@@ -176,4 +176,6 @@ def test_every_member_is_calibrated_and_every_stage_fitted() -> None:
     assert shallow.doubt is not None
     assert set(deep.weights) == {"clip"}
     assert deep.doubt is None
+    assert shallow.thresholds == deep.thresholds
+    assert shallow.doubt.real <= deep.thresholds.real < deep.thresholds.ai <= shallow.doubt.ai
     assert all(member.calibration.slope > 1.2 for member in fitted.members if member.name != "cnn")

@@ -79,7 +79,7 @@ def test_the_command_writes_what_follows_from_the_choice(
     compare_heads.main()
     written = (tmp_path / "choice.md").read_text()
 
-    assert "The best recipe on held-out kinds: both." in written
+    assert "The recipe: both." in written
     assert "classified by: shallow." in written
     assert "| folds | kinds | clean | photo |" in written
     assert "| kinds | 0.8 |" in written

@@ -167,3 +167,9 @@ def test_what_originals_were_is_read_for_one_split_alone(paths: Paths) -> None:
     assert known["modern", "modern-val-ai-2.webp"] == Original(1200, 1400, "PNG")
     assert len(known) == 16
     assert all("-val-" in name for _, name in known)
+
+
+def test_nothing_to_write_gives_an_empty_table(tmp_path: Path) -> None:
+    write([], tmp_path / "mistakes.csv")
+
+    assert (tmp_path / "mistakes.csv").read_text() == ""
