@@ -21,14 +21,14 @@ _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_UNTIL_A_RATE = 1.0
 """Results come in groups, so a rate over less time means nothing."""
 
-# Label: (words, style)
-_LABELS = {
-    Label.AI: ("likely AI-made", "bold red"),
-    Label.UNCERTAIN: ("uncertain", "bold yellow"),
-    Label.REAL: ("no sign of AI", "bold green"),
+# Outcome: (words, style). The browser extension uses the same words.
+_OUTCOMES = {
+    "ai": ("likely AI", "red"),
+    "uncertain": ("uncertain", "yellow"),
+    "real": ("no sign of AI", "green"),
+    "failed": ("failed", "magenta"),
 }
-_LEANS = {"ai": ", leans AI", "none": "", "real": ", leans real"}
-_OUTCOME_STYLES = {"ai": "red", "uncertain": "yellow", "real": "green", "failed": "magenta"}
+_LEANS = {"ai": ", leans AI", "none": "", "real": ", leans not AI"}
 
 
 def output() -> Console:
@@ -93,14 +93,15 @@ def _words(item: CheckItem) -> Text:
 
 
 def _append_verdict(text: Text, verdict: Verdict) -> None:
-    words, style = _LABELS[verdict.label]
+    words, style = _OUTCOMES[verdict.label]
     if verdict.label is Label.UNCERTAIN:
         words += _LEANS[verdict.lean]
-    text.append(f"  {words}", style=style)
+    text.append(f"  {words}", style=f"bold {style}")
     percent = percentage(verdict.probability)
     text.append(f" {percent}\n" if verdict.label is Label.AI else f" (AI {percent})\n")
-    scores = " · ".join(f"{name} {percentage(p)}" for name, p in verdict.members.items())
-    text.append(f"  {printable(scores)}\n")
+    if len(verdict.members) > 1:
+        scores = " · ".join(f"{name} {percentage(p)}" for name, p in verdict.members.items())
+        text.append(f"  {printable(scores)}\n")
     for fact in verdict.evidence:
         trust = "" if fact.trusted else " (not verified)"
         text.append(f"  {fact.kind} says {fact.says}: {printable(fact.detail)}{trust}\n")
@@ -238,8 +239,8 @@ def duration(seconds: float) -> str:
 def outcomes(tally: Tally) -> Text:
     """Return the counts in words."""
     parts = [
-        Text(f"{tally.outcomes[outcome]:,} {outcome}", style=style)
-        for outcome, style in _OUTCOME_STYLES.items()
+        Text(f"{tally.outcomes[outcome]:,} {words}", style=style)
+        for outcome, (words, style) in _OUTCOMES.items()
     ]
     return Text(" · ").join(parts)
 

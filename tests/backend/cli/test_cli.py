@@ -76,7 +76,7 @@ def test_a_scan_writes_one_item_a_line_and_sums_up(assay, api: FakeApi, tmp_path
         2: ("http://h/1.jpg", "done"),
     }
     assert api.asked == {"http://h/1.jpg": 1, "http://h/gone.jpg": 1}, "each is checked once"
-    assert "3 images: 2 ai · 0 uncertain · 0 real · 1 failed" in done.stderr
+    assert "3 images: 2 likely AI · 0 uncertain · 0 no sign of AI · 1 failed" in done.stderr
     assert done.stdout == ""
 
 

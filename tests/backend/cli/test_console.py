@@ -28,7 +28,7 @@ def test_on_a_terminal_a_verdict_is_words(
 
     assert capsys.readouterr().out.splitlines() == [
         "a.jpg",
-        "  likely AI-made 93 %",
+        "  likely AI 93 %",
         "  cnn 90 % · efficientnet 95 % · efficientnet_art 50 %",
         "  c2pa says ai: made by X (not verified)",
         "  640 × 480 JPEG · model 2026-01-01.0123abcd · from the cache",
@@ -41,7 +41,7 @@ def test_on_a_terminal_a_verdict_is_words(
     [
         (0.7, "uncertain, leans AI (AI 70 %)"),
         (0.5, "uncertain (AI 50 %)"),
-        (0.3, "uncertain, leans real (AI 30 %)"),
+        (0.3, "uncertain, leans not AI (AI 30 %)"),
         (0.04, "no sign of AI (AI 4 %)"),
     ],
 )
@@ -56,6 +56,16 @@ def test_the_percentage_is_that_of_ai(
     item_printer(as_json=False)(done("a.jpg", probability))
 
     assert capsys.readouterr().out.splitlines()[1].strip() == words
+
+
+def test_on_a_terminal_the_score_of_an_only_member_is_not_a_second_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
+
+    item_printer(as_json=False)(done("a.jpg", 0.93, members={"clip": 0.91}))
+
+    assert capsys.readouterr().out.count("%") == 1
 
 
 def test_on_a_terminal_a_failure_has_its_reason(
@@ -136,7 +146,7 @@ def test_the_summary_counts_the_whole_file_and_what_was_added(
     print_summary(tally, checked=3, seconds=1.5, path="[out].csv")
 
     assert capsys.readouterr().err.splitlines() == [
-        "4 images: 1 ai · 0 uncertain · 1 real · 2 failed",
+        "4 images: 1 likely AI · 0 uncertain · 1 no sign of AI · 2 failed",
         "  failed: 2 http_status",
         "  3 checked in 1.5 s, 2.0/s; 1 in earlier runs",
         "  results: [out].csv",
@@ -157,7 +167,7 @@ def test_in_a_pipe_progress_is_a_line_now_and_then(
             progress.advance()
 
     assert capsys.readouterr().err.splitlines() == [
-        "5 of 101 · 1 ai · 0 uncertain · 0 real · 4 failed · 0.3/s · 0:04:48 left"
+        "5 of 101 · 1 likely AI · 0 uncertain · 0 no sign of AI · 4 failed · 0.3/s · 0:04:48 left"
     ]
 
 

@@ -264,7 +264,7 @@ def test_what_failed_is_tried_again_and_replaced(
         *((0, "done"), (1, "done"), (2, "failed"), (3, "done"), (4, "done")),
     ]
     assert api.asked["http://h/1.jpg"] == api.asked["http://h/5.jpg"] == 1
-    assert "5 images: 4 ai · 0 uncertain · 0 real · 1 failed" in done.stderr
+    assert "5 images: 4 likely AI · 0 uncertain · 0 no sign of AI · 1 failed" in done.stderr
 
 
 def test_what_was_not_tried_again_counts_as_left(
