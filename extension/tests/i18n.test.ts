@@ -19,10 +19,16 @@ test.each([
 
 test.each([
   ["ai", "Few real images get such a high probability."],
-  ["uncertain", "The model cannot decide."],
-  ["real", "The model found no sign of AI. Some AI images have none."],
+  ["uncertain", "Assay cannot tell whether the image is AI-made."],
+  ["real", "Assay found no sign of AI. Some AI images have none."],
 ] as const)("what %s means is said without claiming more", (label, said) => {
   expect(i18n.meaning(verdict({ label }))).toBe(said);
+});
+
+test("texts speak of no number of models, because one or several may have been asked", () => {
+  const texts = Object.entries(messages).filter(([name]) => /^(meaning|state|leans)_/.test(name));
+  expect(texts.length).toBeGreaterThan(8);
+  for (const [, { message }] of texts) expect(message).not.toMatch(/\bmodels?\b/i);
 });
 
 test.each([
@@ -35,7 +41,7 @@ test.each([
   ],
   [
     classified({ label: "uncertain", lean: "real", probability: 0.3 }),
-    { word: "Uncertain, leans real", extra: "30%" },
+    { word: "Uncertain, leans not AI", extra: "30%" },
   ],
   [classified({ label: "real", probability: 0.04 }), { word: "No sign of AI", extra: "" }],
   [unavailable("timeout"), { word: "Unavailable", extra: "site too slow" }],

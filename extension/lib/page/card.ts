@@ -103,9 +103,11 @@ function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
     return [section("what_to_do", make("p", "", i18n.help(outcome.failure)))];
   }
   const { verdict } = outcome;
-  const { evidence, image, members } = verdict;
+  const { evidence, image } = verdict;
+  const members = Object.entries(verdict.members);
   return [
-    section("members", make("ul", "members", ...Object.entries(members).map(drawMember))),
+    // The result of an only member is the verdict, before calibration.
+    ...(members.length > 1 ? [section("members", make("ul", "members", ...members.map(drawMember)))] : []),
     section(
       "evidence",
       evidence.length > 0

@@ -134,6 +134,12 @@ test("a badge's click opens a card with all that is known, without asking again"
   expect(asked).toHaveBeenCalledOnce();
 });
 
+test("the card has one number where one model was asked", async () => {
+  asked.mockResolvedValue(classified({ probability: 0.93, members: { clip: 0.91 } }));
+  await page.checkTarget("https://x.example/a.jpg");
+  expect(card().textContent!.match(/\d+%/g)).toEqual(["93%"]);
+});
+
 test("the card is a dialog named by its title, which has the focus", async () => {
   await page.checkTarget("https://x.example/a.jpg");
   expect(card().getAttribute("aria-labelledby")).toBe(card().querySelector("h2")!.id);
