@@ -1,17 +1,18 @@
 /** The form of the options page: validates the input, requests permissions and saves. */
 
 import { browser } from "wxt/browser";
-import { Api, ApiError } from "./api";
+import { testConnection } from "./connection";
+import { text } from "./i18n";
 import {
   DEFAULTS,
   hostPattern,
+  isLocal,
   loadSettings,
   normaliseServer,
   readSites,
   type Settings,
   saveSettings,
 } from "./settings";
-import { help, reason, text } from "./i18n";
 
 export class OptionsForm {
   private readonly form: HTMLFormElement;
@@ -34,6 +35,7 @@ export class OptionsForm {
       event.preventDefault();
       void this.save();
     });
+    this.form.addEventListener("input", ({ target }) => this.onInput(target as HTMLElement));
     this.field("test").addEventListener("click", () => void this.test());
     this.field("reset").addEventListener("click", () => void this.reset());
     const settings = await loadSettings();
@@ -42,16 +44,15 @@ export class OptionsForm {
     if (await browser.permissions.contains(access)) await this.connect(settings);
   }
 
-  /** Save the input, if the server's address is valid. */
+  /** Save the input, if all of it is valid. */
   async save(): Promise<void> {
     this.show("saved", "");
-    const server = this.readServer();
-    if (!server) return;
+    const [server, sitesOff] = [this.readServer(), this.readSites()];
+    if (!server || !sitesOff) return;
     // Request the permission first. An `await` before it would use up the user's click.
     if (!(await requestAccess(server))) {
-      return this.showServerError(text("options_server_denied", new URL(server).host));
+      return this.showError(this.server, text("options_server_denied", new URL(server).host));
     }
-    const sitesOff = readSites(this.sites.value);
     const settings = { server, key: this.readKey(), badges: this.badges.checked, sitesOff };
     await saveSettings(settings);
     this.fill(settings);
@@ -69,20 +70,18 @@ export class OptionsForm {
 
   private async connect({ server, key }: Pick<Settings, "server" | "key">): Promise<void> {
     this.showConnection(undefined, text("options_testing"));
-    try {
-      const { version, milliseconds } = await new Api(server, key).ready();
-      const ms = String(milliseconds);
-      const words = version
-        ? text("options_test_ok_version", version, ms)
-        : text("options_test_ok", ms);
-      this.showConnection(
-        true,
-        isPlain(server) ? `${words} ${text("options_server_plain")}` : words,
-      );
-    } catch (error) {
-      const failure = error instanceof ApiError ? error : new ApiError("server_error");
-      this.showConnection(false, text("options_test_failed", reason(failure), help(failure)));
-    }
+    const { ok, words } = await testConnection(server, key);
+    // The user may have edited the form meanwhile.
+    const isCurrent = server === normaliseServer(this.server.value) && key === this.readKey();
+    if (isCurrent) this.showConnection(ok, words);
+  }
+
+  /** What was said about the form is no longer true. */
+  private onInput(field: HTMLElement): void {
+    this.show("saved", "");
+    if (field === this.server || field === this.key) this.showConnection(undefined, "");
+    if (field === this.server) this.showError(this.server, "");
+    if (field === this.sites) this.showError(this.sites, "");
   }
 
   private async reset(): Promise<void> {
@@ -102,18 +101,27 @@ export class OptionsForm {
   /** The entered server address in normal form. An invalid one shows an error. */
   private readServer(): string | undefined {
     const server = normaliseServer(this.server.value);
-    this.showServerError(server ? "" : text("options_server_invalid"));
-    if (!server) this.showConnection(undefined, "");
+    this.showError(this.server, server ? "" : text("options_server_invalid"));
+    if (server) this.server.value = server;
+    else this.showConnection(undefined, "");
     return server;
+  }
+
+  /** The entered sites. Invalid lines show an error. */
+  private readSites(): string[] | undefined {
+    const { sites, invalid } = readSites(this.sites.value);
+    const [first] = invalid;
+    this.showError(this.sites, first === undefined ? "" : text("options_sites_invalid", first));
+    return first === undefined ? sites : undefined;
   }
 
   private readKey(): string {
     return this.key.value.trim();
   }
 
-  private showServerError(words: string): void {
-    this.show("server-error", words);
-    this.server.setAttribute("aria-invalid", String(words !== ""));
+  private showError(field: HTMLElement, words: string): void {
+    this.show(`${field.id}-error`, words);
+    field.setAttribute("aria-invalid", String(words !== ""));
   }
 
   private showConnection(ok: boolean | undefined, words: string): void {
@@ -135,14 +143,4 @@ function requestAccess(server: string): Promise<boolean> {
   return isLocal(server)
     ? Promise.resolve(true)
     : browser.permissions.request({ origins: [hostPattern(server)] }).catch(() => false);
-}
-
-/** Whether the manifest grants the access already. */
-function isLocal(server: string): boolean {
-  return /^http:\/\/(127\.0\.0\.1|localhost)$/.test(hostPattern(server).replace("/*", ""));
-}
-
-/** Whether the connection is unencrypted. */
-function isPlain(server: string): boolean {
-  return server.startsWith("http:") && !isLocal(server);
 }

@@ -36,17 +36,24 @@ export function onSettings(callback: (settings: Settings) => void): () => void {
 }
 
 /**
- * Normalise a server address to scheme, host, port and path, without a trailing slash.
+ * Normalise a server address to scheme, host, port and path, without a trailing slash. A missing
+ * scheme is added: http for an IP address or localhost, else https.
  *
  * @returns undefined if it is not an http(s) address, or has a password, query or fragment.
  */
 export function normaliseServer(typed: string): string | undefined {
-  const address = typed.trim();
+  const address = withScheme(typed.trim());
   if (!URL.canParse(address)) return undefined;
   const url = new URL(address);
   if (!/^https?:$/.test(url.protocol)) return undefined;
   if (url.username || url.password || url.search || url.hash) return undefined;
   return (url.origin + url.pathname).replace(/\/+$/, "");
+}
+
+function withScheme(address: string): string {
+  if (address.includes("://")) return address;
+  const isNearby = /^(localhost|[\d.]+|\[[\da-f:.]+\])(?=[:/]|$)/i.test(address);
+  return `${isNearby ? "http" : "https"}://${address}`;
 }
 
 /** The match pattern for an address's host. Match patterns have no port. */
@@ -55,20 +62,45 @@ export function hostPattern(address: string): string {
   return `${protocol}//${hostname}/*`;
 }
 
+/** Whether a server is on this machine. The manifest grants access to it. */
+export function isLocal(server: string): boolean {
+  return /^http:\/\/(127\.0\.0\.1|localhost)$/.test(hostPattern(server).replace("/*", ""));
+}
+
 /** Whether a host is one of these sites or a subdomain of one. */
 export function isListed(host: string, sites: readonly string[]): boolean {
-  return sites.some((site) => host === site || host.endsWith(`.${site}`));
+  return sites
+    .map((site) => site.replace(ANY_SUBDOMAIN, ""))
+    .some((site) => host === site || host.endsWith(`.${site}`));
+}
+
+/** The start of a site's name that some people write for its subdomains. */
+const ANY_SUBDOMAIN = /^\*\./;
+
+/** A typed list of sites. */
+export interface SiteList {
+  sites: string[];
+  /** The lines that are no sites. */
+  invalid: string[];
 }
 
 /** Parse a list of sites, one per line. Addresses are reduced to their host. */
-export function readSites(typed: string): string[] {
-  const hosts = typed
-    .split(/\s+/)
-    .map((line) => line.replace(/^https?:\/\//, "https://"))
-    .map((line) => (line.includes("://") ? line : `https://${line}`))
-    .filter((line) => URL.canParse(line))
-    .map((line) => new URL(line).hostname);
-  return [...new Set(hosts)].filter(Boolean);
+export function readSites(typed: string): SiteList {
+  const lines = typed.split("\n").map((line) => line.trim()).filter(Boolean);
+  const sites = new Set(lines.map(siteOf).filter((site) => site !== undefined));
+  return { sites: [...sites], invalid: lines.filter((line) => siteOf(line) === undefined) };
+}
+
+/** The site that a line names: a host, after `*.` if the user wrote that. */
+function siteOf(line: string): string | undefined {
+  const prefix = ANY_SUBDOMAIN.exec(line)?.[0] ?? "";
+  const rest = line.slice(prefix.length);
+  const address = rest.includes("://") ? rest : `https://${rest}`;
+  if (!URL.canParse(address)) return undefined;
+  const { hostname, protocol } = new URL(address);
+  if (!/^https?:$/.test(protocol)) return undefined;
+  // Browsers differ in which other characters they accept in a host.
+  return /^([\w.-]+|\[[\da-f:.]+\])$/i.test(hostname) ? prefix + hostname : undefined;
 }
 
 /** Whether a page's images get badges automatically. */

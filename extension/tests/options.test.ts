@@ -73,9 +73,60 @@ test("what the user does not allow is not saved, and said", async () => {
   expect(textOf("server-error")).toContain("did not allow access to assay.example");
 });
 
+test("an address without http:// is completed, and shown so", async () => {
+  const form = await open();
+  server().value = "localhost:9999";
+  await form.save();
+  expect((await loadSettings()).server).toBe("http://localhost:9999");
+  expect(server().value).toBe("http://localhost:9999");
+  server().value = "127.0.0.1:1";
+  await form.test();
+  expect(server().value).toBe("http://127.0.0.1:1");
+});
+
+/** Type into a field, as a user does. */
+function type(id: string, value: string): void {
+  byId<HTMLInputElement>(id).value = value;
+  byId(id).dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+test.each(["server", "key"])('"Connected" goes when the %s is edited', async (id) => {
+  await open();
+  expect(textOf("connection")).toContain("Connected");
+  type(id, "x");
+  expect(textOf("connection")).toBe("");
+  expect(byId("connection").dataset.ok).not.toBe("true");
+});
+
+test('"Connected" does not come beside an address that was edited meanwhile', async () => {
+  let answer = (_: Response) => {};
+  fetched.mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
+  const opening = open();
+  await vi.waitFor(() => expect(fetched).toHaveBeenCalled());
+  type("server", "http://localhost:2");
+  answer(Response.json({ status: "ready", model_version: "m1" }));
+  await opening;
+  expect(textOf("connection")).toBe("");
+});
+
+test("a line that is no site is told, and nothing is saved", async () => {
+  const form = await open();
+  byId<HTMLTextAreaElement>("sites").value = "a.example\nexa mple";
+  await form.save();
+  expect(textOf("sites-error")).toContain("“exa mple” is not a site");
+  expect(byId("sites").getAttribute("aria-invalid")).toBe("true");
+  expect(textOf("saved")).toBe("");
+  expect(await loadSettings()).toEqual(DEFAULTS);
+  type("sites", "a.example\n*.x.y");
+  expect(textOf("sites-error")).toBe("");
+  await form.save();
+  expect((await loadSettings()).sitesOff).toEqual(["a.example", "*.x.y"]);
+  expect(byId<HTMLTextAreaElement>("sites").value).toBe("a.example\n*.x.y");
+});
+
 test("what is no address is not saved, and said beside the field", async () => {
   const form = await open();
-  server().value = "127.0.0.1:8750";
+  server().value = "not an address";
   await form.save();
   expect(await loadSettings()).toEqual(DEFAULTS);
   expect(textOf("server-error")).toContain("Not a valid address");

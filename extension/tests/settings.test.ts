@@ -16,13 +16,20 @@ test.each([
   ["HTTPS://Assay.Example", "https://assay.example"],
   ["https://assay.example:443/base/", "https://assay.example/base"],
   ["http://[::1]:8750/", "http://[::1]:8750"],
+  ["127.0.0.1:8750", "http://127.0.0.1:8750"],
+  ["localhost:8750/", "http://localhost:8750"],
+  ["[::1]:8750", "http://[::1]:8750"],
+  ["192.168.0.7", "http://192.168.0.7"],
+  ["assay.example", "https://assay.example"],
+  ["localhost.example:8750", "https://localhost.example:8750"],
 ])("the address %s is %s", (typed, server) => {
   expect(normaliseServer(typed)).toBe(server);
 });
 
 test.each([
   "",
-  "assay.example",
+  "exa mple",
+  "assay.example/?a=b",
   "ftp://assay.example",
   "javascript:alert(1)",
   "http://",
@@ -37,10 +44,20 @@ test("access is asked for a host, whatever the port", () => {
   expect(hostPattern("https://assay.example:8443/base")).toBe("https://assay.example/*");
 });
 
-test("sites are read one a line, addresses cut down to hosts, nonsense left out", () => {
-  const typed = "example.com\n https://Other.example:8080/path \n\nexample.com\nb ad%%\n";
-  expect(readSites(typed)).toEqual(["example.com", "other.example", "b"]);
+test("sites are read one a line, and addresses cut down to hosts", () => {
+  const typed = "example.com\n https://Other.example:8080/path \n\nexample.com\n*.wild.example\n[::1]\n";
+  expect(readSites(typed)).toEqual({
+    sites: ["example.com", "other.example", "*.wild.example", "[::1]"],
+    invalid: [],
+  });
 });
+
+test.each(["exa mple", "b ad%%", "a.example, b.example", "*", "a.*.example", "*.", "ftp://a"])(
+  "the line %j is no site, and is reported",
+  (line) => {
+    expect(readSites(`a.example\n ${line}\n`)).toEqual({ sites: ["a.example"], invalid: [line] });
+  },
+);
 
 test("what was saved is loaded, and those who listen are told", async () => {
   expect(await loadSettings()).toEqual(DEFAULTS);
@@ -67,6 +84,8 @@ test.each([
   ["badges off", page("https://news.example/a"), { badges: false }, false],
   ["a listed site", page("https://news.example/a"), { sitesOff: ["news.example"] }, false],
   ["its subdomain", page("https://m.news.example/"), { sitesOff: ["news.example"] }, false],
+  ["a subdomain of *.site", page("https://m.news.example/"), { sitesOff: ["*.news.example"] }, false],
+  ["the site of *.site", page("https://news.example/"), { sitesOff: ["*.news.example"] }, false],
   [
     "a name that only ends alike",
     page("https://badnews.example/"),

@@ -1,0 +1,25 @@
+/** The connection test of the options page, and its result in words. */
+
+import { Api, ApiError } from "./api";
+import { help, reason, text } from "./i18n";
+import { isLocal } from "./settings";
+
+export async function testConnection(
+  server: string,
+  key: string,
+): Promise<{ ok: boolean; words: string }> {
+  try {
+    const { version, milliseconds } = await new Api(server, key).ready();
+    const ms = String(milliseconds);
+    const words = version ? text("options_test_ok_version", version, ms) : text("options_test_ok", ms);
+    return { ok: true, words: isPlain(server) ? `${words} ${text("options_server_plain")}` : words };
+  } catch (error) {
+    const failure = error instanceof ApiError ? error : new ApiError("server_error");
+    return { ok: false, words: text("options_test_failed", reason(failure), help(failure)) };
+  }
+}
+
+/** Whether others on the network can read the connection. */
+function isPlain(server: string): boolean {
+  return server.startsWith("http:") && !isLocal(server);
+}
