@@ -5,6 +5,8 @@ import { type Answer, readAnswer } from "./verdict";
 /** Largest number of URLs per check. */
 export const MAX_URLS = 100;
 
+const UPLOADS = "/v1/images";
+
 /** Longest URL, in characters, that the server accepts. */
 export const MAX_URL_LENGTH = 4096;
 
@@ -23,20 +25,29 @@ const DEADLINE = 90;
 /** Milliseconds between two polls, for a server that ignores `wait`. */
 const PAUSE = 100;
 
+/** Longest time, in seconds, for which `Retry-After` is believed. */
+const MAX_RETRY_AFTER = 24 * 60 * 60;
+
 export type FailureCode =
   | "server_unreachable"
   | "server_refused"
   | "server_error"
   | "server_not_ready"
+  | "key_missing"
+  | "key_wrong"
+  | "quota_too_small"
+  | "quota_spent"
   | "not_assay"
   | "overloaded"
   | "too_large";
 
 /** The server returned no usable answer. */
 export class ApiError extends Error {
+  /** @param retryAfter after how many seconds the server wants to be asked again, if it said so */
   constructor(
     readonly code: FailureCode,
     readonly detail = "",
+    readonly retryAfter?: number | undefined,
   ) {
     super(`${code}: ${detail}`);
   }
@@ -78,7 +89,7 @@ export class Api {
     const body = new FormData();
     body.set("image", image, "image");
     body.set("wait", String(WAIT));
-    yield* this.follow(await this.answer("/v1/images", { method: "POST", body }));
+    yield* this.follow(await this.answer(UPLOADS, { method: "POST", body }));
   }
 
   /** Test whether the server is ready and accepts the key. */
@@ -126,17 +137,40 @@ export class Api {
     } catch {
       throw new ApiError("server_unreachable", this.base);
     }
-    if (!response.ok) throw new ApiError(codeOf(response.status), await detailOf(response));
-    return response;
+    if (response.ok) return response;
+    const code = this.codeOf(response.status, path);
+    // Without a key the server describes the header to send, which is of no use here.
+    const detail = code === "key_missing" ? "" : await detailOf(response);
+    throw new ApiError(code, detail, retryAfterOf(response));
+  }
+
+  private codeOf(status: number, path: string): FailureCode {
+    switch (status) {
+      case 401:
+        return this.key ? "key_wrong" : "key_missing";
+      case 403:
+        return "server_refused";
+      case 404:
+      case 405:
+        return "not_assay";
+      case 413:
+        // Only an upload can be too large in bytes. URLs can be too many for a quota.
+        return path === UPLOADS ? "too_large" : "quota_too_small";
+      case 429:
+        return "quota_spent";
+      case 503:
+        return "server_not_ready";
+      default:
+        return "server_error";
+    }
   }
 }
 
-function codeOf(status: number): FailureCode {
-  if (status === 401 || status === 403) return "server_refused";
-  if (status === 404 || status === 405) return "not_assay";
-  if (status === 413) return "too_large";
-  if (status === 503) return "server_not_ready";
-  return status === 429 ? "overloaded" : "server_error";
+/** The seconds of `Retry-After`: a number, or a date (RFC 9110, 10.2.3). */
+function retryAfterOf({ headers }: Response): number | undefined {
+  const value = headers.get("Retry-After") ?? "";
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 0), MAX_RETRY_AFTER);
 }
 
 /** The detail of a problem document (RFC 9457), or the status. */

@@ -47,12 +47,11 @@ test("an upload is a multipart form with the image in it", async () => {
 });
 
 test.each([
-  [401, "server_refused"],
   [403, "server_refused"],
   [404, "not_assay"],
-  [413, "too_large"],
+  [413, "quota_too_small"],
   [422, "server_error"],
-  [429, "overloaded"],
+  [429, "quota_spent"],
   [500, "server_error"],
   [503, "server_not_ready"],
 ])("status %i is the failure %s", async (status, code) => {
@@ -61,6 +60,34 @@ test.each([
     code,
     detail: "Because.",
   });
+});
+
+test("an upload that is refused as too large has too many bytes", async () => {
+  const server = await serve(() => ({ status: 413, body: {} }));
+  expect(await codeOf(new Api(server.url).upload(new Blob(["x"])).next())).toBe("too_large");
+});
+
+test.each([
+  ["", "key_missing", "Send: Authorization: Bearer assay_…", ""],
+  ["assay_k", "key_wrong", "This API key is not valid.", "This API key is not valid."],
+])("with the key %j, 401 is %s, without the name of a header", async (key, code, said, detail) => {
+  const server = await serve(() => ({ status: 401, body: { detail: said } }));
+  const answer = new Api(server.url, key).check(["a"], {}).next();
+  await expect(answer).rejects.toMatchObject({ code, detail });
+});
+
+test.each([
+  ["17", 17],
+  [new Date(Date.now() + 90_000).toUTCString(), 90],
+  ["Mon, 01 Jan 2001 00:00:00 GMT", 0],
+  ["9999999999", 86_400],
+  ["soon", undefined],
+])("the server's Retry-After %j is %d seconds", async (value, seconds) => {
+  const headers = { "Retry-After": value };
+  const server = await serve(() => ({ status: 429, headers, body: {} }));
+  const error = await new Api(server.url).check(["a"], {}).next().catch((thrown) => thrown);
+  if (seconds === undefined) expect(error.retryAfter).toBeUndefined();
+  else expect(Math.abs(error.retryAfter - seconds)).toBeLessThan(2);
 });
 
 test("a server that is not there is unreachable", async () => {
@@ -87,7 +114,7 @@ test("a key goes with every request, and is told to be wrong by the connection t
     status: path.startsWith("/v1/") ? 401 : 200,
     body: { status: "ready" },
   }));
-  expect(await codeOf(new Api(server.url, "assay_k").ready())).toBe("server_refused");
+  expect(await codeOf(new Api(server.url, "assay_k").ready())).toBe("key_wrong");
   expect(new Set(server.requests.map(({ authorization }) => authorization))).toEqual(
     new Set(["Bearer assay_k"]),
   );

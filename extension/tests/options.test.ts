@@ -142,7 +142,8 @@ test("an unencrypted server elsewhere is warned of", async () => {
 
 test.each([
   ["nobody answers", () => Promise.reject(new TypeError()), "server not running"],
-  ["it is refused", async () => new Response("", { status: 403 }), "ASSAY_ALLOWED_ORIGINS"],
+  ["a key is needed", async () => new Response("", { status: 401 }), "API key missing"],
+  ["the extension is refused", async () => new Response("", { status: 403 }), "access denied by server"],
   ["it is not ready", async () => new Response("", { status: 503 }), "server not ready"],
   ["it is another server", async () => new Response("<html>"), "unexpected answer"],
 ])("the connection test says why when %s", async (_name, answer, said) => {
@@ -160,6 +161,15 @@ test("the server's API key is kept, without the spaces around it", async () => {
   await form.save();
   expect((await loadSettings()).key).toBe("assay_k");
   expect(fetched.mock.lastCall?.[1].headers.get("Authorization")).toBe("Bearer assay_k");
+});
+
+test("a key that is not accepted is not explained as a problem of origins", async () => {
+  const form = await open();
+  byId<HTMLInputElement>("key").value = "assay_k";
+  fetched.mockResolvedValue(Response.json({ detail: "This API key is not valid." }, { status: 401 }));
+  await form.test();
+  expect(textOf("connection")).toContain("API key not accepted");
+  expect(textOf("connection")).not.toMatch(/origin|Authorization/i);
 });
 
 test("reset brings the defaults back", async () => {

@@ -13,6 +13,7 @@ export interface Request {
 
 export interface Reply {
   status?: number;
+  headers?: Record<string, string>;
   body: unknown;
 }
 
@@ -32,8 +33,9 @@ export async function serve(
   const server = createServer((incoming, outgoing) => {
     void read(incoming).then(async (request) => {
       requests.push(request);
-      const { status = 200, body } = await answer(request);
-      outgoing.writeHead(status, { "Content-Type": "application/json", Connection: "close" });
+      const { status = 200, headers, body } = await answer(request);
+      const type = "application/json";
+      outgoing.writeHead(status, { "Content-Type": type, Connection: "close", ...headers });
       outgoing.end(typeof body === "string" ? body : JSON.stringify(body));
     });
   });
