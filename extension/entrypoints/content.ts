@@ -1,6 +1,6 @@
 import { browser } from "wxt/browser";
 import { defineContentScript } from "wxt/utils/define-content-script";
-import type { ShowCheck } from "../lib/messages";
+import type { PageMessage } from "../lib/messages";
 import { Page } from "../lib/page/page";
 import { badgesEnabled, loadSettings, onSettings } from "../lib/settings";
 
@@ -10,9 +10,10 @@ export default defineContentScript({
   async main(ctx) {
     if (!(document.documentElement instanceof HTMLElement)) return;
     const page = new Page();
-    const onMessage = (message: ShowCheck, _sender: unknown, reply: (seen: boolean) => void) => {
+    const onMessage = (message: PageMessage, _sender: unknown, reply: (seen: boolean) => void) => {
       reply(true);
-      void page.checkTarget(message.url);
+      if (message.kind === "try-again") page.tryAgain();
+      else void page.checkTarget(message.url);
     };
     browser.runtime.onMessage.addListener(onMessage);
     const stopListening = onSettings((settings) => {

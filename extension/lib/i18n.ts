@@ -1,7 +1,7 @@
 /** All texts that users see: the messages of `_locales` with their values. */
 
 import { browser } from "wxt/browser";
-import { stateOf } from "./verdict";
+import { retryTime, stateOf } from "./verdict";
 import type { Evidence, Failure, Outcome, Verdict } from "./verdict";
 
 /** The text of a message. Empty if there is no message of this name. */
@@ -38,6 +38,13 @@ export function reason({ code }: Failure): string {
 /** Advice for the user. */
 export function help({ code }: Failure): string {
   return text(`help_${code}`) || text("help_other");
+}
+
+/** When the server is tried again. Empty if it is not. */
+export function nextTry(outcome: Outcome | undefined): string {
+  const time = retryTime(outcome);
+  if (time === undefined) return "";
+  return text("card_retry", new Date(time).toLocaleTimeString(language(), { timeStyle: "medium" }));
 }
 
 /** The name of an outcome's state. An uncertain verdict also says which way it leans. */

@@ -3,11 +3,23 @@
 import { browser } from "wxt/browser";
 import { type Outcome, unavailable } from "./verdict";
 
-/** Check an image by its URL. `again` fetches it again, without any cache. */
+/** Check an image by its URL, to show a badge. */
 export interface CheckUrl {
   kind: "check-url";
   url: string;
-  again?: boolean;
+}
+
+/** Check an image by its URL because the user asked for it. `again`: without any cache. */
+export interface CheckNow {
+  kind: "check-now";
+  url: string;
+  again: boolean;
+}
+
+/** The page no longer shows an image that it has asked about with `check-url`. */
+export interface Cancel {
+  kind: "cancel";
+  url: string;
 }
 
 /** Check an image by its bytes, as a data: URL, because messages carry only JSON. */
@@ -31,8 +43,13 @@ export interface OpenOptions {
   kind: "open-options";
 }
 
-export type CheckRequest = CheckUrl | CheckBytes | CheckFetch;
-export type PageRequest = CheckRequest | OpenOptions;
+/** From the options page: the server works. */
+export interface ServerWorks {
+  kind: "server-works";
+}
+
+export type CheckRequest = CheckUrl | CheckNow | CheckBytes | CheckFetch;
+export type WorkerRequest = CheckRequest | Cancel | OpenOptions | ServerWorks;
 
 /** From the worker to a page: the user chose "Check image" for this address. */
 export interface ShowCheck {
@@ -41,14 +58,34 @@ export interface ShowCheck {
   url: string;
 }
 
-/** Ask the service worker for a check. */
-export async function ask(request: CheckRequest): Promise<Outcome> {
-  try {
-    return (await browser.runtime.sendMessage<CheckRequest, Outcome>(request)) ?? INTERRUPTED;
-  } catch {
-    return INTERRUPTED;
-  }
+/** From the worker to all pages: check the images again that the server could not check. */
+export interface TryAgain {
+  kind: "try-again";
 }
 
-/** The browser may stop the worker at any time, and an update disconnects open pages. */
-const INTERRUPTED = unavailable("interrupted");
+export type PageMessage = ShowCheck | TryAgain;
+
+/** How often a check is asked for. The browser may stop the worker at any time. */
+const ATTEMPTS = 3;
+
+/** Ask the service worker for a check. */
+export async function ask(request: CheckRequest): Promise<Outcome> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    try {
+      const outcome = await browser.runtime.sendMessage<CheckRequest, Outcome>(request);
+      if (outcome) return outcome;
+    } catch {
+      // The worker was stopped before it answered. The next message starts it again.
+    }
+  }
+  return unavailable("interrupted");
+}
+
+/** Tell the service worker something. */
+export async function tell(request: Cancel | OpenOptions | ServerWorks): Promise<void> {
+  try {
+    await browser.runtime.sendMessage(request);
+  } catch {
+    // An update of the extension disconnects open pages.
+  }
+}

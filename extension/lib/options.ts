@@ -3,6 +3,7 @@
 import { browser } from "wxt/browser";
 import { testConnection } from "./connection";
 import { text } from "./i18n";
+import { tell } from "./messages";
 import {
   DEFAULTS,
   hostPattern,
@@ -71,6 +72,7 @@ export class OptionsForm {
   private async connect({ server, key }: Pick<Settings, "server" | "key">): Promise<void> {
     this.showConnection(undefined, text("options_testing"));
     const { ok, words } = await testConnection(server, key);
+    if (ok) void tell({ kind: "server-works" });
     // The user may have edited the form meanwhile.
     const isCurrent = server === normaliseServer(this.server.value) && key === this.readKey();
     if (isCurrent) this.showConnection(ok, words);

@@ -35,6 +35,11 @@ export interface Verdict {
 export interface Failure {
   code: string;
   detail: string;
+  /**
+   * When the server is tried again, in milliseconds since the epoch. It is set if the fault is the
+   * server's and not the image's.
+   */
+  retryAt?: number;
 }
 
 /** The result of a check. */
@@ -60,6 +65,11 @@ export function unavailable(code: string, detail = ""): Outcome {
 export function stateOf(outcome: Outcome | undefined): State {
   if (!outcome) return "checking";
   return outcome.state === "classified" ? outcome.verdict.label : "unavailable";
+}
+
+/** When a missing verdict is tried for again. Undefined if it is not, or if there is a verdict. */
+export function retryTime(outcome: Outcome | undefined): number | undefined {
+  return outcome?.state === "unavailable" ? outcome.failure.retryAt : undefined;
 }
 
 type Json = Record<string, unknown>;

@@ -1,18 +1,23 @@
-/** The badge of one image: a button in the overlay that shows the result. */
+/**
+ * The badge of one image: a button in the overlay that shows the result. It is a small dot on small
+ * images, and while the server is in trouble: the toolbar button and the card tell of that.
+ */
 
 import { make } from "../dom";
-import { type Outcome, stateOf } from "../verdict";
+import { type Outcome, retryTime, stateOf } from "../verdict";
 import { badgeName, badgeWords, direction } from "../i18n";
 import { drawMark } from "./mark";
 import type { Point } from "./positions";
 
-/** Smallest shown width, in CSS pixels, of an image whose badge has text next to its mark. */
+/** Smallest shown width and height, in CSS pixels, of an image whose badge has text. */
 const MIN_WIDTH_FOR_TEXT = 200;
+const MIN_HEIGHT_FOR_TEXT = 120;
 
 export class Badge {
   readonly button = make("button", "badge");
   outcome: Outcome | undefined;
   private shown = "";
+  private isSmall = false;
 
   constructor(
     readonly image: HTMLImageElement,
@@ -35,11 +40,13 @@ export class Badge {
     this.button.setAttribute("aria-label", name);
     this.button.title = name;
     this.button.replaceChildren(drawMark(state), words);
+    this.shape();
   }
 
-  /** Fit the badge to the shown width of its image. */
-  fit(width: number): void {
-    this.button.classList.toggle("brief", width < MIN_WIDTH_FOR_TEXT);
+  /** Fit the badge to the visible width of its image, and to its height. */
+  fit(width: number, height: number): void {
+    this.isSmall = width < MIN_WIDTH_FOR_TEXT || height < MIN_HEIGHT_FOR_TEXT;
+    this.shape();
     this.button.style.setProperty("--room", `${Math.round(width)}px`);
   }
 
@@ -50,5 +57,9 @@ export class Badge {
     this.shown = shown;
     this.button.style.transform = shown;
     this.button.classList.toggle("placed", at !== undefined);
+  }
+
+  private shape(): void {
+    this.button.classList.toggle("dot", this.isSmall || retryTime(this.outcome) !== undefined);
   }
 }

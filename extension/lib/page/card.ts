@@ -19,6 +19,7 @@ export class Card {
   /** A live region: screen readers announce its changes. */
   private readonly summary = make("div", "summary");
   private readonly details = make("div", "");
+  private readonly nextTry = make("p", "next");
   private readonly caution = make("span", "");
   /** A modal dialog. The browser manages the focus and closes it on Escape. */
   private readonly dialog: HTMLDialogElement;
@@ -37,6 +38,7 @@ export class Card {
       make("header", "", this.mark, this.title, close),
       this.summary,
       this.details,
+      this.nextTry,
       make("footer", "", this.caution, options),
     );
     this.dialog = make("dialog", "card", body);
@@ -70,6 +72,12 @@ export class Card {
     this.summary.replaceChildren(...summaryOf(outcome));
     this.caution.textContent = outcome?.state === "classified" ? i18n.text("card_caution") : "";
     this.details.replaceChildren(...detailsOf(outcome), ...actions.map(drawAction));
+    this.showNextTry(outcome);
+  }
+
+  /** Show when the server is tried again, if it is. */
+  showNextTry(outcome: Outcome | undefined): void {
+    this.nextTry.textContent = i18n.nextTry(outcome);
   }
 
   /** Place the card next to a box of the viewport. It then scrolls with the page. */

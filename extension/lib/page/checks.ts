@@ -36,7 +36,7 @@ export function canReadLocally(outcome: Outcome): boolean {
 /** Check an image by its address. If the server cannot fetch it, check its file. */
 export async function checkImage({ url, image }: Subject, again: boolean): Promise<Outcome> {
   if (!isWebUrl(url)) return checkFile({ url, image });
-  const outcome = await ask({ kind: "check-url", url, again });
+  const outcome = await ask({ kind: "check-now", url, again });
   if (!canReadLocally(outcome)) return outcome;
   return checkFile({ url, image });
 }

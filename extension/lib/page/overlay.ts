@@ -55,6 +55,10 @@ export class Overlay {
     return this.badges.get(image);
   }
 
+  all(): Badge[] {
+    return [...this.badges.values()];
+  }
+
   remove(image: HTMLImageElement): void {
     this.badges.get(image)?.button.remove();
     this.badges.delete(image);
@@ -112,9 +116,10 @@ export class Overlay {
     if (this.badges.size === 0 || document.hidden) return;
     this.attach();
     // Read everything before writing. Otherwise each badge would force a layout of the page.
-    const badges = [...this.badges.values()];
+    const badges = this.all();
     const boxes = badges.map(({ image }) => visibleBox(image, clippersOf(image)));
-    badges.forEach((badge, index) => badge.fit(widthOf(boxes[index]!)));
+    const heights = badges.map(({ image }) => image.getBoundingClientRect().height);
+    badges.forEach((badge, index) => badge.fit(widthOf(boxes[index]!), heights[index]!));
     const origin = this.host.getBoundingClientRect();
     const rtl = getComputedStyle(document.documentElement).direction === "rtl";
     const corners = badges.map((badge, index) => this.cornerOf(badge, boxes[index]!, rtl));

@@ -1,24 +1,45 @@
 /** Assay on one page: badges on images, and a card for one image. */
 
-import { browser } from "wxt/browser";
-import { ask, type OpenOptions } from "../messages";
-import type { Outcome } from "../verdict";
+import { tell } from "../messages";
+import { type Outcome, retryTime } from "../verdict";
 import { text } from "../i18n";
+import { Asks } from "./asks";
 import { Badge } from "./badge";
 import { type Action, Card } from "./card";
 import { checkImage, checkFile, checkWithPermission, canReadLocally, type Subject } from "./checks";
 import { Overlay } from "./overlay";
 import type { Box } from "./positions";
+import { Retry } from "./retry";
 import { ContextTarget } from "./target";
 import { Watcher } from "./watcher";
+
+/** An outcome in the card. */
+interface Explained {
+  subject: Subject;
+  box: Box;
+  outcome: Outcome;
+}
+
+/** Failures that other settings may end. */
+const SETTINGS_HELP = new Set([
+  "key_missing",
+  "key_wrong",
+  "not_assay",
+  "server_refused",
+  "server_unreachable",
+]);
 
 export class Page {
   private readonly overlay = new Overlay();
   private readonly pointer = new ContextTarget();
   private readonly card = new Card(openOptions);
+  private readonly asks = new Asks();
+  private readonly retry = new Retry(() => this.checkAgain());
   private watcher: Watcher | undefined;
   /** Counts the requests for the card. Answers to older requests are ignored. */
   private requestNumber = 0;
+  /** What the card is about, while it shows an outcome. */
+  private explained: Explained | undefined;
 
   constructor() {
     this.pointer.start();
@@ -30,8 +51,8 @@ export class Page {
     this.watcher?.stop();
     this.watcher = wanted
       ? new Watcher(document, {
-          found: (image, url) => void this.check(image, url),
-          lost: (image) => this.overlay.remove(image),
+          found: (image, url) => this.addBadge(image, url),
+          lost: (image) => this.removeBadge(image),
           moved: this.overlay.schedule,
         })
       : undefined;
@@ -45,43 +66,91 @@ export class Page {
     await this.explain(subject, box, checkImage(subject, false));
   }
 
+  /** Check the images again that the server could not check. */
+  tryAgain(): void {
+    this.retry.now();
+  }
+
   /** Remove everything from the page. */
   stop(): void {
     this.setBadges(false);
+    this.retry.stop();
     this.pointer.stop();
     this.card.close();
     this.overlay.detach();
   }
 
-  private async check(image: HTMLImageElement, url: string): Promise<void> {
+  private addBadge(image: HTMLImageElement, url: string): void {
+    this.removeBadge(image);
     const badge = new Badge(image, url);
-    const answer = ask({ kind: "check-url", url });
     badge.button.addEventListener("click", () => {
-      const known = badge.outcome ? Promise.resolve(badge.outcome) : answer;
+      const known = badge.outcome ? Promise.resolve(badge.outcome) : this.asks.ask(badge);
       void this.explain({ url, image }, image.getBoundingClientRect(), known);
     });
     this.overlay.add(badge);
-    badge.show(await answer);
+    void this.check(badge);
+  }
+
+  private removeBadge(image: HTMLImageElement): void {
+    const badge = this.overlay.get(image);
+    if (!badge) return;
+    this.asks.release(badge);
+    this.overlay.remove(image);
+  }
+
+  private async check(badge: Badge): Promise<void> {
+    const outcome = await this.asks.ask(badge);
+    this.show(badge, outcome);
+    const { subject } = this.explained ?? {};
+    if (subject?.image === badge.image && subject.url === badge.url) this.updateCard(outcome);
+  }
+
+  /** Badges keep what they show until there is an answer, so nothing flickers. */
+  private checkAgain(): void {
+    for (const badge of this.overlay.all()) {
+      if (retryTime(badge.outcome) !== undefined) void this.check(badge);
+    }
+  }
+
+  private show(badge: Badge, outcome: Outcome): void {
+    if (this.overlay.get(badge.image) !== badge) return;
+    badge.show(outcome);
+    const time = retryTime(outcome);
+    if (time !== undefined) this.retry.at(time);
     this.overlay.schedule();
   }
 
   /** Open the card, and show the answer when it arrives. */
   private async explain(subject: Subject, box: Box, answer: Promise<Outcome>): Promise<void> {
     const requestNumber = ++this.requestNumber;
+    this.explained = undefined;
     this.overlay.attach();
     this.card.open(this.overlay.shadow, box);
     const outcome = await answer;
     if (requestNumber !== this.requestNumber) return;
     if (subject.image) this.updateBadge(subject.image, subject.url, outcome);
+    this.showInCard({ subject, box, outcome });
+  }
+
+  private showInCard(explained: Explained): void {
+    const { subject, box, outcome } = explained;
+    this.explained = explained;
     const rerun = (next: () => Promise<Outcome>) => () => void this.explain(subject, box, next());
     this.card.show(outcome, actionsFor(subject, outcome, rerun));
     this.card.place(box);
   }
 
+  /** The server was tried again. */
+  private updateCard(outcome: Outcome): void {
+    const { explained } = this;
+    if (!explained || retryTime(explained.outcome) === undefined) return;
+    if (isSameFailure(outcome, explained.outcome)) this.card.showNextTry(outcome);
+    else this.showInCard({ ...explained, outcome });
+  }
+
   private updateBadge(image: HTMLImageElement, url: string, outcome: Outcome): void {
     const badge = this.overlay.get(image);
-    if (badge?.url === url) badge.show(outcome);
-    this.overlay.schedule();
+    if (badge?.url === url) this.show(badge, outcome);
   }
 }
 
@@ -102,10 +171,17 @@ function actionsFor(
     const run = rerun(() => checkFile(subject));
     return [{ name: text("card_send"), note: text("card_send_note"), run }, again];
   }
+  if (SETTINGS_HELP.has(outcome.failure.code)) {
+    return [{ name: text("card_open_options"), run: openOptions }, again];
+  }
   return [again];
 }
 
+function isSameFailure(one: Outcome, other: Outcome): boolean {
+  if (one.state === "classified" || other.state === "classified") return false;
+  return one.failure.code === other.failure.code;
+}
+
 function openOptions(): void {
-  const request: OpenOptions = { kind: "open-options" };
-  void browser.runtime.sendMessage(request);
+  void tell({ kind: "open-options" });
 }

@@ -9,17 +9,8 @@ const VERDICT_AGE = 60 * 60 * 1000;
 /** Longest time that a failure of an image is cached, in ms. */
 const FAILURE_AGE = 60 * 1000;
 
-/** Failures of the server or the connection, not of the image. They are not cached. */
-const NOT_CACHED = new Set([
-  "interrupted",
-  "internal",
-  "not_assay",
-  "overloaded",
-  "server_error",
-  "server_not_ready",
-  "server_refused",
-  "server_unreachable",
-]);
+/** Failures of the server at one image, not of the image. They are not cached. */
+const NOT_CACHED = new Set(["internal", "not_assay"]);
 
 interface CachedOutcome {
   outcome: Outcome;
@@ -27,7 +18,9 @@ interface CachedOutcome {
   until: number;
 }
 
-const keyOf = (url: string) => `outcome:${url}`;
+const PREFIX = "outcome:";
+
+const keyOf = (url: string) => PREFIX + url;
 
 export async function getCached(url: string): Promise<Outcome | undefined> {
   const key = keyOf(url);
@@ -49,7 +42,8 @@ export async function putCached(url: string, outcome: Outcome): Promise<void> {
 }
 
 export async function clearCache(): Promise<void> {
-  await browser.storage.session.clear();
+  const keys = Object.keys(await browser.storage.session.get(null));
+  await browser.storage.session.remove(keys.filter((key) => key.startsWith(PREFIX)));
 }
 
 function ageOf(outcome: Outcome): number {

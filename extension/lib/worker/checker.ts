@@ -1,37 +1,85 @@
-/** Batches the checks of all tabs into few requests. Each URL is checked once at a time. */
+/**
+ * Batches the checks of all tabs into few requests. Each URL is checked once at a time, and one
+ * request is sent at a time.
+ */
 
 import { type Api, ApiError, type CheckOptions, MAX_URL_LENGTH, MAX_URLS } from "../api";
 import { type Answer, type Outcome, unavailable } from "../verdict";
 import { getCached, putCached } from "./cache";
+import type { Gate } from "./gate";
 
 /** Milliseconds during which checks are collected into a batch. */
 const WINDOW = 40;
 
-interface PendingCheck {
+/**
+ * With so many images unfinished at the server, further ones wait here, where they can be cancelled.
+ * A few slow images do not hold up the others.
+ */
+const BUSY = 50;
+
+/** A check that is not asked for any more. Nobody sees its outcome. */
+const CANCELLED = unavailable("interrupted");
+
+interface Check {
   url: string;
+  /** The origin of the page that shows the image. */
+  page: string | undefined;
+  /** Who waits for the outcome. */
+  askers: Set<string>;
+  outcome: Promise<Outcome>;
   resolve: (outcome: Outcome) => void;
 }
 
 export class Checker {
-  /** The running checks, by URL. */
-  private readonly inFlight = new Map<string, Promise<Outcome>>();
-  /** The checks not yet sent, by the page's origin. */
-  private readonly batches = new Map<string | undefined, PendingCheck[]>();
+  /** The checks without an outcome, by URL. */
+  private readonly checks = new Map<string, Check>();
+  private waiting: Check[] = [];
+  private readonly sent = new Set<Check>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private sending = false;
+  /** Largest number of URLs per request. A small quota lowers it. */
+  private most = MAX_URLS;
 
-  /** @param api makes a client for the current settings */
-  constructor(private readonly api: () => Promise<Api>) {}
+  /**
+   * @param api makes a client for the current settings
+   * @param gate says whether requests may be sent
+   */
+  constructor(
+    private readonly api: () => Promise<Api>,
+    private readonly gate: Gate,
+  ) {}
 
-  /** Check the image at a URL on a page of this origin. Never rejects. */
-  check(url: string, page: string | undefined): Promise<Outcome> {
-    return this.once(url, async () => (await getCached(url)) ?? this.gather(url, page));
+  /** Check the image at a URL on a page of this origin, for this asker. Never rejects. */
+  check(url: string, page: string | undefined, asker: string): Promise<Outcome> {
+    const known = this.checks.get(url);
+    if (known) {
+      known.askers.add(asker);
+      return known.outcome;
+    }
+    const check = this.start(url, page, asker);
+    void this.enqueue(check);
+    return check.outcome;
   }
 
-  /** Check it again, without any cache. Never rejects. */
-  checkAgain(url: string, page: string | undefined): Promise<Outcome> {
-    this.inFlight.delete(url);
-    return this.once(url, () => {
-      return new Promise((resolve) => void this.send([{ url, resolve }], { page, force: true }));
-    });
+  /** The asker no longer needs the outcome. What nobody needs is not sent. */
+  cancel(url: string, asker: string): void {
+    this.checks.get(url)?.askers.delete(asker);
+  }
+
+  /**
+   * Check at the user's request: at once, even if the server is in trouble. Never rejects.
+   *
+   * @param force without any cache
+   */
+  async checkNow(url: string, page: string | undefined, force: boolean): Promise<Outcome> {
+    const known = this.checks.get(url);
+    if (!force && known && this.sent.has(known)) return known.outcome;
+    const cached = force ? undefined : await getCached(url);
+    if (cached) return cached;
+    const check = this.start(url, page, "user");
+    if (isTooLong(url)) check.resolve(unavailable("bad_url"));
+    else void this.send([check], force ? { page, force } : { page });
+    return check.outcome;
   }
 
   /** Check an image by its bytes. Never rejects. */
@@ -39,69 +87,130 @@ export class Checker {
     try {
       const api = await this.api();
       for await (const { items } of api.upload(image)) {
+        await this.gate.open();
         if (items[0]?.outcome) return items[0].outcome;
       }
       return unavailable("not_assay");
     } catch (error) {
-      return failed(error);
+      return this.failed(error);
     }
   }
 
-  private once(url: string, start: () => Promise<Outcome>): Promise<Outcome> {
+  private start(url: string, page: string | undefined, asker: string): Check {
+    let resolve!: (outcome: Outcome) => void;
+    const outcome = new Promise<Outcome>((resolver) => {
+      resolve = resolver;
+    });
+    const check = { url, page, askers: new Set([asker]), outcome, resolve };
+    this.checks.set(url, check);
+    void outcome.then(() => {
+      this.sent.delete(check);
+      if (this.checks.get(url) === check) this.checks.delete(url);
+    });
+    return check;
+  }
+
+  private async enqueue(check: Check): Promise<void> {
     // Otherwise the server would reject the whole batch.
-    if (url.length > MAX_URL_LENGTH) return Promise.resolve(unavailable("bad_url"));
-    const known = this.inFlight.get(url);
-    if (known) return known;
-    const running = start().finally(() => {
-      if (this.inFlight.get(url) === running) this.inFlight.delete(url);
-    });
-    this.inFlight.set(url, running);
-    return running;
+    if (isTooLong(check.url)) return check.resolve(unavailable("bad_url"));
+    const cached = await getCached(check.url);
+    if (cached) return check.resolve(cached);
+    this.waiting.push(check);
+    this.flushSoon();
   }
 
-  private gather(url: string, page: string | undefined): Promise<Outcome> {
-    return new Promise((resolve) => {
-      const pending = this.batches.get(page) ?? [];
-      if (pending.length === 0) setTimeout(() => this.flush(page), WINDOW);
-      pending.push({ url, resolve });
-      this.batches.set(page, pending);
-    });
+  private flushSoon(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.flush();
+    }, WINDOW);
   }
 
-  private flush(page: string | undefined): void {
-    const pending = this.batches.get(page) ?? [];
-    this.batches.delete(page);
-    for (let first = 0; first < pending.length; first += MAX_URLS) {
-      void this.send(pending.slice(first, first + MAX_URLS), { page });
+  /** Send what waits, one batch after the other, as long as the server can take it. */
+  private async flush(): Promise<void> {
+    if (this.sending) return;
+    this.sending = true;
+    for (let batch = this.take(); batch.length > 0; batch = this.take()) {
+      const failure = await this.gate.closed();
+      if (failure) settle(batch, { state: "unavailable", failure });
+      // Waiting for the answer has a server that is down asked once, not once for each batch.
+      else await this.send(batch, { page: batch[0]?.page });
     }
+    this.sending = false;
+  }
+
+  /** Take the next batch off the waiting checks. All its images are on pages of one origin. */
+  private take(): Check[] {
+    settle(this.waiting.filter(({ askers }) => askers.size === 0), CANCELLED);
+    const wanted = this.waiting.filter(({ askers }) => askers.size > 0);
+    const ofPage = wanted.filter(({ page }) => page === wanted[0]?.page);
+    const batch = new Set(this.sent.size < BUSY ? ofPage.slice(0, this.most) : []);
+    this.waiting = wanted.filter((check) => !batch.has(check));
+    return [...batch];
+  }
+
+  /** Send a batch. Resolves when the server has answered, though not yet about every image. */
+  private send(batch: Check[], options: CheckOptions): Promise<void> {
+    return new Promise((answered) => void this.follow(batch, options, answered).then(answered));
   }
 
   /** Send a batch, and resolve each check as soon as its outcome arrives. */
-  private async send(pending: PendingCheck[], options: CheckOptions): Promise<void> {
-    const urls = pending.map(({ url }) => url);
-    let rest: Outcome;
+  private async follow(
+    batch: Check[],
+    options: CheckOptions,
+    onAnswer: () => void,
+  ): Promise<void> {
+    for (const check of batch) this.sent.add(check);
+    const urls = batch.map(({ url }) => url);
     try {
       const api = await this.api();
-      for await (const answer of api.check(urls, options)) resolveDone(pending, answer);
-      rest = unavailable("not_assay");
+      for await (const answer of api.check(urls, options)) {
+        await this.gate.open();
+        settleDone(batch, answer);
+        onAnswer();
+        if (this.waiting.length > 0) this.flushSoon();
+      }
+      settle(batch, unavailable("not_assay"));
     } catch (error) {
-      rest = failed(error);
+      if (isTooManyUrls(error) && batch.length > 1) this.sendSmaller(batch);
+      else settle(batch, await this.failed(error));
     }
-    for (const { resolve } of pending) resolve(rest);
+    if (this.waiting.length > 0) this.flushSoon();
+  }
+
+  /** Send a batch in smaller ones, because it alone is more than a whole quota. */
+  private sendSmaller(batch: Check[]): void {
+    this.most = Math.ceil(batch.length / 2);
+    for (const check of batch) this.sent.delete(check);
+    this.waiting.unshift(...batch);
+  }
+
+  private async failed(error: unknown): Promise<Outcome> {
+    if (!(error instanceof ApiError)) return unavailable("server_error", String(error));
+    if (error.code === "too_large") return unavailable(error.code, error.detail);
+    return { state: "unavailable", failure: await this.gate.close(error) };
   }
 }
 
-/** Resolve the checks that an answer completes. Resolving a promise twice has no effect. */
-function resolveDone(pending: PendingCheck[], answer: Answer): void {
-  for (const [index, { url, resolve }] of pending.entries()) {
+function isTooLong(url: string): boolean {
+  return url.length > MAX_URL_LENGTH;
+}
+
+function isTooManyUrls(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "quota_too_small";
+}
+
+/** Resolve checks. Resolving a promise twice has no effect. */
+function settle(checks: readonly Check[], outcome: Outcome): void {
+  for (const { resolve } of checks) resolve(outcome);
+}
+
+/** Resolve the checks that an answer completes. */
+function settleDone(batch: readonly Check[], answer: Answer): void {
+  for (const [index, { url, resolve }] of batch.entries()) {
     const outcome = answer.items[index]?.outcome;
     if (!outcome) continue;
     void putCached(url, outcome);
     resolve(outcome);
   }
-}
-
-function failed(error: unknown): Outcome {
-  if (error instanceof ApiError) return unavailable(error.code, error.detail);
-  return unavailable("server_error", String(error));
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fakeBrowser } from "wxt/testing";
 import { Page } from "../../lib/page/page";
-import type { PageRequest } from "../../lib/messages";
+import type { WorkerRequest } from "../../lib/messages";
 import { type Outcome, unavailable } from "../../lib/verdict";
 import { classified } from "../examples";
 import { bringNear, fakeObservers, layOut, makeImage } from "./layout";
@@ -10,7 +10,7 @@ const DATA = "data:image/png;base64,AAAA";
 
 let page: Page;
 /** What the service worker was asked, and what it answers. */
-const asked = vi.fn<(request: PageRequest) => Promise<Outcome>>();
+const asked = vi.fn<(request: WorkerRequest) => Promise<Outcome>>();
 
 /** What the page reads when it reads an image's file. */
 function haveFiles(read: () => Promise<Response>): void {
@@ -25,7 +25,7 @@ beforeEach(() => {
   document.body.innerHTML = "<button id=before></button>";
   document.elementsFromPoint = () => [];
   asked.mockReset().mockResolvedValue(classified());
-  fakeBrowser.runtime.onMessage.addListener((request: unknown) => asked(request as PageRequest));
+  fakeBrowser.runtime.onMessage.addListener((request: unknown) => asked(request as WorkerRequest));
   page = new Page();
 });
 
@@ -36,6 +36,7 @@ afterEach(() => {
 
 const shadow = () => document.querySelector("assay-overlay")!.shadowRoot!;
 const badges = () => [...shadow().querySelectorAll<HTMLButtonElement>("button.badge")];
+const states = () => badges().map(({ dataset }) => dataset.state);
 const card = () => shadow().querySelector<HTMLDialogElement>("dialog")!;
 const titleOf = () => card().querySelector("h2")!.textContent;
 const actions = () => [...card().querySelectorAll<HTMLButtonElement>("button.do")];
@@ -104,8 +105,18 @@ test("the page's own elements stay as they were", () => {
 
 test("a small image's badge is its mark alone; its name still says all", async () => {
   showWithBadges(makeImage({ shown: [120, 120] }));
-  await vi.waitFor(() => expect(badges()[0]!.classList).toContain("brief"));
+  await vi.waitFor(() => expect(badges()[0]!.classList).toContain("dot"));
   expect(badges()[0]!.getAttribute("aria-label")).toContain("image without a description");
+});
+
+test.each([
+  ["a wide and low logo", [400, 100], true],
+  ["a narrow image", [190, 300], true],
+  ["a photograph", [300, 200], false],
+] as const)("%s of %j pixels has a dot: %s", async (_name, [width, height], isDot) => {
+  showWithBadges(makeImage({ shown: [width, height] }));
+  await vi.waitFor(() => expect(badges()[0]!.classList).toContain("placed"));
+  expect(badges()[0]!.classList.contains("dot")).toBe(isDot);
 });
 
 test("a badge is put at its image's corner", async () => {
@@ -177,7 +188,7 @@ test("trying again asks past every cache, and the badge is told too", async () =
   click(actions()[0]!);
   await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
   expect(asked.mock.calls[0]![0]).toEqual({
-    kind: "check-url",
+    kind: "check-now",
     url: "https://x.example/a.jpg",
     again: true,
   });
@@ -206,7 +217,7 @@ test("where the server cannot have the file, the one shown here is sent", async 
   haveFiles(readable);
   asked.mockResolvedValueOnce(unavailable("blocked_address"));
   await page.checkTarget("http://10.0.0.1/a.png");
-  expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-url", "check-bytes"]);
+  expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-now", "check-bytes"]);
   expect(titleOf()).toBe("Likely AI");
 });
 
@@ -253,4 +264,90 @@ test("a service worker that is gone leaves a reason, not a check without end", a
   await page.checkTarget("https://x.example/a.jpg");
   expect(titleOf()).toBe("Unavailable");
   expect(card().textContent).toContain("interrupted");
+});
+
+// A server in trouble
+
+const down = (seconds = 60): Outcome => ({
+  state: "unavailable",
+  failure: { code: "server_unreachable", detail: "", retryAt: Date.now() + seconds * 1000 },
+});
+const checksOf = (kind: string) => asked.mock.calls.filter(([request]) => request.kind === kind);
+
+test("while the server is down badges are dots; only the card has the reason", async () => {
+  asked.mockResolvedValue(down());
+  showWithBadges(makeImage(), makeImage());
+  await vi.waitFor(() => expect(badges()[1]!.dataset.state).toBe("unavailable"));
+  for (const badge of badges()) expect(badge.classList).toContain("dot");
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(card().textContent).toContain("server not running"));
+  expect(card().textContent).toMatch(/tries again by itself at \d+:\d+/);
+  expect(actions()[0]!.textContent).toBe("Open the options");
+  click(actions()[0]!);
+  expect(checksOf("open-options")).toHaveLength(1);
+});
+
+test("when the server works again, each badge that lacks a verdict is checked once", async () => {
+  asked.mockImplementation(async (request) =>
+    request.kind === "check-url" && request.url.endsWith("known.jpg") ? classified() : down(),
+  );
+  const urls = ["known", "a", "b", "b"].map((name) => `https://x.example/${name}.jpg`);
+  showWithBadges(...urls.map((src) => makeImage({ src })));
+  await vi.waitFor(() => expect(states()).toEqual(["ai", "unavailable", "unavailable", "unavailable"]));
+  badges()[1]!.click();
+  await vi.waitFor(() => expect(titleOf()).toBe("Unavailable"));
+  asked.mockClear().mockResolvedValue(classified());
+  page.tryAgain();
+  page.tryAgain();
+  await vi.waitFor(() => expect(states()).toEqual(["ai", "ai", "ai", "ai"]));
+  expect(asked.mock.calls.map(([request]) => request)).toEqual(
+    urls.slice(1, 3).map((url) => ({ kind: "check-url", url })),
+  );
+  expect(titleOf()).toBe("Likely AI");
+  page.tryAgain();
+  expect(asked).toHaveBeenCalledTimes(2);
+});
+
+test("at the time that the answer names, the page tries again by itself, without flicker", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  asked.mockResolvedValue(down(60));
+  showWithBadges(makeImage());
+  await vi.advanceTimersByTimeAsync(0);
+  expect(states()).toEqual(["unavailable"]);
+  let answer = (_outcome: Outcome) => {};
+  asked.mockClear().mockReturnValue(new Promise((resolve) => (answer = resolve)));
+  await vi.advanceTimersByTimeAsync(59_000);
+  expect(asked).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(asked).toHaveBeenCalledOnce();
+  expect(states()).toEqual(["unavailable"]);
+  answer(classified());
+  await vi.advanceTimersByTimeAsync(0);
+  expect(states()).toEqual(["ai"]);
+  vi.useRealTimers();
+});
+
+test("an image that scrolls away is not waited for", async () => {
+  asked.mockReturnValue(new Promise(() => {}));
+  const [image, twin] = [makeImage(), makeImage()];
+  showWithBadges(image, twin);
+  bringNear(image, false);
+  expect(checksOf("cancel")).toHaveLength(0); // The twin still waits.
+  bringNear(twin, false);
+  expect(checksOf("cancel")).toEqual([[{ kind: "cancel", url: "https://x.example/a.jpg" }]]);
+});
+
+test("nothing is cancelled that has been answered", async () => {
+  const image = makeImage();
+  showWithBadges(image);
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+  bringNear(image, false);
+  expect(checksOf("cancel")).toHaveLength(0);
+});
+
+test("a service worker that is stopped before it answers is asked again", async () => {
+  asked.mockRejectedValueOnce(new Error("The message channel closed."));
+  showWithBadges(makeImage());
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+  expect(checksOf("check-url")).toHaveLength(2);
 });
