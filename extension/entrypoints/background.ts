@@ -23,8 +23,10 @@ export default defineBackground(() => {
   browser.contextMenus.onClicked.addListener(onMenuClicked);
   browser.action.onClicked.addListener(() => void browser.runtime.openOptionsPage());
   browser.storage.local.onChanged.addListener((changes) => {
-    if ("server" in changes) void clearCache();
-    if ("server" in changes || "key" in changes) void gate.open();
+    // Firefox also reports what was stored again unchanged.
+    const isNew = (name: "server" | "key") => changes[name]?.oldValue !== changes[name]?.newValue;
+    if (isNew("server")) void clearCache();
+    if (isNew("server") || isNew("key")) void gate.open();
   });
   browser.runtime.onMessage.addListener((request: WorkerRequest, sender, reply) => {
     switch (request.kind) {

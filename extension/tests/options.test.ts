@@ -40,6 +40,16 @@ test("the page shows the settings and tries the connection at once", async () =>
   expect(byId("connection").dataset.ok).toBe("true");
 });
 
+test("the service worker is told that the server works, and only then", async () => {
+  const told = vi.fn();
+  fakeBrowser.runtime.onMessage.addListener(told);
+  const form = await open();
+  expect(told.mock.calls.map(([message]) => message)).toEqual([{ kind: "server-works" }]);
+  fetched.mockResolvedValue(new Response("", { status: 503 }));
+  await form.test();
+  expect(told).toHaveBeenCalledOnce();
+});
+
 test("a server to which access was never given is not asked on its own", async () => {
   contains.mockResolvedValue(false);
   await open();

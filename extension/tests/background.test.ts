@@ -1,0 +1,59 @@
+// @vitest-environment node
+import { beforeEach, expect, test, vi } from "vitest";
+import { fakeBrowser } from "wxt/testing";
+import background from "../entrypoints/background";
+import type { WorkerRequest } from "../lib/messages";
+import { DEFAULTS, saveSettings } from "../lib/settings";
+import { type Outcome, stateOf } from "../lib/verdict";
+import { doneItem } from "./examples";
+import { type FakeServer, serve } from "./server";
+
+const KEY = "assay_right";
+const toPages = vi.fn();
+let server: FakeServer;
+
+beforeEach(async () => {
+  toPages.mockReset().mockResolvedValue(true);
+  const event = { addListener: () => {} };
+  Object.assign(fakeBrowser.contextMenus, { onClicked: event, create: () => {} });
+  Object.assign(fakeBrowser.action, { onClicked: event });
+  Object.assign(fakeBrowser.tabs, { query: async () => [{ id: 7 }], sendMessage: toPages });
+  server = await serve(({ authorization, body }) =>
+    authorization === `Bearer ${KEY}`
+      ? { body: { id: "c", items: JSON.parse(body).urls.map((url: string) => doneItem(url)) } }
+      : { status: 401, body: {} },
+  );
+  await saveSettings({ ...DEFAULTS, server: server.url });
+  background.main();
+});
+
+const trigger = fakeBrowser.runtime.onMessage.trigger as (...facts: unknown[]) => Promise<unknown>;
+
+/** Send a message as a page does. The fake browser itself drops replies that come later. */
+function send(request: WorkerRequest): Promise<Outcome> {
+  return new Promise((resolve) => void trigger(request, { url: "https://p.example/" }, resolve));
+}
+
+const badge = () => fakeBrowser.action.getBadgeText({});
+
+test("a key that is entered in the options ends the trouble on all pages", async () => {
+  const outcome = await send({ kind: "check-url", url: "a" });
+  expect(outcome).toMatchObject({ failure: { code: "key_missing", retryAt: expect.any(Number) } });
+  await vi.waitFor(async () => expect(await badge()).toBe("!"));
+  await saveSettings({ ...DEFAULTS, server: server.url, key: KEY });
+  await vi.waitFor(() => expect(toPages).toHaveBeenCalledExactlyOnceWith(7, { kind: "try-again" }));
+  expect(stateOf(await send({ kind: "check-url", url: "a" }))).toBe("ai");
+  expect(await badge()).toBe("");
+});
+
+test("other settings make no page try again", async () => {
+  await send({ kind: "check-url", url: "a" });
+  await saveSettings({ ...DEFAULTS, server: server.url, badges: false });
+  expect(toPages).not.toHaveBeenCalled();
+});
+
+test("a successful connection test in the options ends the trouble, too", async () => {
+  await send({ kind: "check-url", url: "a" });
+  void trigger({ kind: "server-works" }, {}, () => {});
+  await vi.waitFor(() => expect(toPages).toHaveBeenCalledOnce());
+});
