@@ -3,6 +3,8 @@
 import { language } from "../i18n";
 import { Badge } from "./badge";
 import { badgeCorner, type Box, clippersOf, isCovered, type Point, visibleBox } from "./positions";
+import { isSeen } from "./stack";
+import { Transparencies, type Transparency } from "./transparency";
 import css from "./overlay.css?inline";
 
 const HOST = "assay-overlay";
@@ -29,6 +31,7 @@ export class Overlay {
   readonly shadow = this.host.attachShadow({ mode: "open" });
   private readonly badges = new Map<HTMLImageElement, Badge>();
   private readonly images = new WeakMap<Element, HTMLImageElement>();
+  private readonly transparencies = new Transparencies(() => this.schedule());
   private frame = 0;
   private tick: ReturnType<typeof setInterval> | undefined;
 
@@ -138,8 +141,16 @@ export class Overlay {
     const corner = badgeCorner(box, size.width, rtl);
     if (!corner) return undefined;
     const middle = { x: corner.x + size.width / 2, y: corner.y + size.height / 2 };
-    return isCovered(image, middle, this.host) ? undefined : corner;
+    if (isCovered(image, middle, this.host)) return undefined;
+    const under = document.elementsFromPoint(middle.x, middle.y);
+    return isSeen(image, under, this.transparencyOf) ? corner : undefined;
   }
+
+  private readonly transparencyOf = (image: HTMLImageElement): Transparency => {
+    const outcome = this.badges.get(image)?.outcome;
+    const format = outcome?.state === "classified" ? outcome.verdict.image.format : undefined;
+    return this.transparencies.of(image, format);
+  };
 }
 
 function widthOf(box: Box): number {
