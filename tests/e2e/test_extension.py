@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -106,6 +107,45 @@ def test_a_small_image_gets_no_badge(page: Page, site: HTTPServer) -> None:
     expect(page.locator(".badge")).to_have_count(1)
 
 
+def test_a_logo_gets_a_small_dot(page: Page, site: HTTPServer) -> None:
+    logo = serve_image(site, "/logo.png", encoded(drawing(3, (400, 100)), "PNG"))
+    page.goto(serve_page(site, img(logo, alt="logo", width=400)))
+    dot = badge(page, "logo", JUDGED)
+    box = dot.bounding_box()
+    assert box is not None
+    assert (box["width"], box["height"]) == (24, 24)
+    expect(dot.locator(".words")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("overlay", "host", "seen"),
+    [
+        ("clear.png", "127.0.0.1", {"photo", "alone"}),
+        ("full.png", "127.0.0.1", {"overlay", "alone"}),
+        ("clear.png", "localhost", {"alone"}),
+    ],
+    ids=["transparent", "opaque", "not readable"],
+)
+def test_of_two_images_on_each_other_only_the_one_that_is_known_to_be_seen_has_a_badge(
+    page: Page, site: HTTPServer, overlay: str, host: str, seen: set[str]
+) -> None:
+    clear = Image.new("RGBA", (300, 200), (255, 255, 255, 0))
+    serve_image(site, "/clear.png", encoded(clear, "PNG"))
+    serve_image(site, "/full.png", encoded(drawing(5, (300, 200)), "PNG"))
+    photo, alone = (serve_photograph(site, f"/{name}.jpg") for name in ("photo", "alone"))
+    style = (
+        "<style>div{position:relative;height:220px} div img{position:absolute;height:200px}</style>"
+    )
+    over = img(f"http://{host}:{site.port}/{overlay}", "overlay")
+    page.goto(
+        serve_page(site, f"<div>{img(photo, 'photo')}{over}</div>{img(alone, 'alone')}", head=style)
+    )
+    expect(page.locator(".badge:not([data-state=checking])")).to_have_count(3)
+    expect(page.locator(".badge.placed")).to_have_count(len(seen))
+    for alt in seen:
+        expect(badge(page, alt, JUDGED)).to_be_visible()
+
+
 def test_a_damaged_image_says_why_it_has_no_verdict(page: Page, site: HTTPServer) -> None:
     src = serve_image(site, "/half.jpg", encoded(photograph())[:20_000])
     page.goto(serve_page(site, img(src, alt="half")))
@@ -126,14 +166,6 @@ def test_a_known_image_is_not_fetched_again_for_another_tab(
         other.goto(address)
         expect(badge(other, "shared", JUDGED)).to_be_visible()
     assert worker_requests(site, "/shared.png") == 1
-
-
-def test_a_server_that_is_not_there_is_said_on_the_badge(
-    page: Page, context: BrowserContext, site: HTTPServer, free_port: int
-) -> None:
-    change_settings(context, server=f"http://127.0.0.1:{free_port}")
-    page.goto(serve_page(site, img(serve_photograph(site, "/alone.jpg"), alt="alone")))
-    expect(badge(page, "alone")).to_have_text("Unavailable server not running")
 
 
 def test_a_listed_site_has_no_badges_until_it_is_taken_off_the_list(

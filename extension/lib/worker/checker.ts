@@ -165,8 +165,8 @@ export class Checker {
     try {
       const api = await this.api();
       for await (const answer of api.check(urls, options)) {
-        await this.gate.open();
         settleDone(batch, answer);
+        await this.gate.open();
         onAnswer();
         if (this.waiting.length > 0) this.flushSoon();
       }
