@@ -11,7 +11,9 @@ export async function testConnection(
   try {
     const { version, milliseconds } = await new Api(server, key).ready();
     const ms = String(milliseconds);
-    const words = version ? text("options_test_ok_version", version, ms) : text("options_test_ok", ms);
+    const words = version
+      ? text("options_test_ok_version", version, ms)
+      : text("options_test_ok", ms);
     return { ok: true, words: isPlain(server) ? `${words} ${text("options_server_plain")}` : words };
   } catch (error) {
     const failure = error instanceof ApiError ? error : new ApiError("server_error");

@@ -115,7 +115,9 @@ function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
   const members = Object.entries(verdict.members);
   return [
     // The result of an only member is the verdict, before calibration.
-    ...(members.length > 1 ? [section("members", make("ul", "members", ...members.map(drawMember)))] : []),
+    ...(members.length > 1
+      ? [section("members", make("ul", "members", ...members.map(drawMember)))]
+      : []),
     section(
       "evidence",
       evidence.length > 0

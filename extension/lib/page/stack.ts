@@ -40,7 +40,8 @@ function isImage(element: Element): element is HTMLImageElement {
 
 /** Whether an element shows a picture at about the same place as an image. */
 function isPictureAt(element: Element, image: HTMLImageElement): boolean {
-  return areTogether(element.getBoundingClientRect(), image.getBoundingClientRect()) && hasPicture(element);
+  const [one, other] = [element.getBoundingClientRect(), image.getBoundingClientRect()];
+  return areTogether(one, other) && hasPicture(element);
 }
 
 function hasPicture(element: Element): boolean {
