@@ -35,6 +35,9 @@ export function onSettings(callback: (settings: Settings) => void): () => void {
   return () => browser.storage.local.onChanged.removeListener(listener);
 }
 
+/** A host name or IP address. Browsers accept more, and escape it: Chrome does so with spaces. */
+const HOST = /^([\w.-]+|\[[\da-f:.]+\])$/i;
+
 /**
  * Normalise a server address to scheme, host, port and path, without a trailing slash. A missing
  * scheme is added: http for an IP address or localhost, else https.
@@ -45,7 +48,7 @@ export function normaliseServer(typed: string): string | undefined {
   const address = withScheme(typed.trim());
   if (!URL.canParse(address)) return undefined;
   const url = new URL(address);
-  if (!/^https?:$/.test(url.protocol)) return undefined;
+  if (!/^https?:$/.test(url.protocol) || !HOST.test(url.hostname)) return undefined;
   if (url.username || url.password || url.search || url.hash) return undefined;
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
@@ -99,8 +102,7 @@ function siteOf(line: string): string | undefined {
   if (!URL.canParse(address)) return undefined;
   const { hostname, protocol } = new URL(address);
   if (!/^https?:$/.test(protocol)) return undefined;
-  // Browsers differ in which other characters they accept in a host.
-  return /^([\w.-]+|\[[\da-f:.]+\])$/i.test(hostname) ? prefix + hostname : undefined;
+  return HOST.test(hostname) ? prefix + hostname : undefined;
 }
 
 /** Whether a page's images get badges automatically. */

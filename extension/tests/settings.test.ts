@@ -40,6 +40,12 @@ test.each([
   expect(normaliseServer(typed)).toBeUndefined();
 });
 
+test("a host that a browser has escaped is no host", () => {
+  // Chrome's URL of "exa mple" has this host; that of Node.js is invalid.
+  expect(normaliseServer("https://exa%20mple")).toBeUndefined();
+  expect(normaliseServer("https://exa%2Ample")).toBeUndefined();
+});
+
 test("access is asked for a host, whatever the port", () => {
   expect(hostPattern("https://assay.example:8443/base")).toBe("https://assay.example/*");
 });

@@ -92,7 +92,10 @@ def test_a_server_in_trouble_is_asked_once_for_all_images_and_told_on_the_toolba
     page.locator(DOT).first.click()
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(JUDGED)).to_have_count(IMAGES)
-    assert [len(batch) for batch in api.batches[1:]] == [1, IMAGES - 1], "no flood"
+    again = [len(batch) for batch in api.batches[1:]]
+    assert again[0] == 1
+    assert sum(again) == IMAGES
+    assert len(again) < IMAGES / 5, "no flood"
     until(lambda: toolbar(context) == ("", "Assay options"), "the button is as it was")
 
 
