@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -18,11 +17,11 @@ from werkzeug import Request, Response
 
 from backend.supervisor import Supervisor
 from tests.conftest import until
+from tests.e2e.axe import axe_violations
 from tests.e2e.browser import EXTENSION_ID, service_worker
 from tests.e2e.pages import TYPES, img, serve_image, serve_page, serve_photograph
 from tests.pictures import drawing, encoded, photograph
 
-AXE = Path(__file__).parents[2] / "extension" / "node_modules" / "axe-core" / "axe.min.js"
 JUDGED = ".badge:is([data-state=ai], [data-state=uncertain], [data-state=real])"
 
 
@@ -53,12 +52,6 @@ def check_image(
 
 def change_settings(context: BrowserContext, **settings: object) -> None:
     service_worker(context).evaluate("settings => chrome.storage.local.set(settings)", settings)
-
-
-def axe_violations(page: Page, selector: str) -> list[str]:
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("selector => axe.run(selector)", selector)
-    return [f"{each['id']}: {each['help']}" for each in found["violations"]]
 
 
 def worker_requests(site: HTTPServer, path: str) -> int:
