@@ -12,7 +12,17 @@ from flask.json.provider import JSONProvider
 from flask_openapi3 import Info
 
 from backend.api_keys import KeyStore
-from backend.blueprints import checks, docs, feedback, images, lookups, ops, scans, usage
+from backend.blueprints import (
+    checks,
+    console,
+    docs,
+    feedback,
+    images,
+    lookups,
+    ops,
+    scans,
+    usage,
+)
 from backend.check_service import CheckService
 from backend.exporter import Exporter
 from backend.health import ReadinessCheck
@@ -79,7 +89,8 @@ def create_app(settings: Settings) -> Api:
     app.after_request(_forbid_caching)
     for module in (checks, lookups, images, scans, feedback, usage, ops):
         app.register_api(module.blueprint)
-    app.register_blueprint(docs.blueprint)
+    for page in (console, docs):
+        app.register_blueprint(page.blueprint)
     return app
 
 
@@ -92,6 +103,7 @@ def _forbid_caching(response: Response) -> Response:
 
 def _services(settings: Settings, stores: Stores) -> Services:
     celery = make_celery(settings, stores.redis)
+    manifest = load_manifest()
     uploads = Uploads(settings.data_dir / "uploads")
     uploads.sweep()
     return Services(
@@ -99,10 +111,10 @@ def _services(settings: Settings, stores: Stores) -> Services:
         stores=stores,
         uploads=uploads,
         dispatcher=Dispatcher(stores, celery),
-        readiness=ReadinessCheck(
-            stores, celery, WeightFiles(load_manifest(), settings.second_look)
-        ),
+        readiness=ReadinessCheck(stores, celery, WeightFiles(manifest, settings.second_look)),
         exporter=Exporter(stores, celery),
         usage=UsageStore(stores.redis),
         webhook_url=partial(webhook_url, allow_nets=settings.fetch_allow_nets),
+        members=manifest.members_for(settings.second_look),
+        thresholds=manifest.stages_for(settings.second_look)[-1].thresholds,
     )

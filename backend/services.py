@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +12,7 @@ from backend.check_service import CheckService
 from backend.exporter import Exporter
 from backend.health import ReadinessCheck
 from backend.usage_store import UsageStore
+from models.manifest import MemberRecord, Thresholds
 from workers.scheduling.dispatch import Dispatcher
 from workers.storage.stores import Stores
 from workers.storage.uploads import Uploads
@@ -30,6 +31,10 @@ class Services:
     usage: UsageStore
     webhook_url: Callable[[str], str]
     """Returns the canonical form of a webhook's URL; raises `FetchError` if it is not allowed."""
+    members: Sequence[MemberRecord]
+    """The members that may judge an image."""
+    thresholds: Thresholds
+    """What separates the labels."""
 
 
 def services() -> Services:

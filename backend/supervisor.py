@@ -197,6 +197,7 @@ def _welcome(supervisor: Supervisor) -> str:
     assay = sys.argv[0]  # as it was called, so that the user can call it again
     return (
         f"Assay is ready at {supervisor.url}\n"
+        f"  open in a browser:     {supervisor.url}/\n"
         f"  try the API:           {supervisor.url}/openapi\n"
         f"  check an image:        {assay} check FILE_OR_URL\n"
         f"  scan a list of URLs:   {assay} scan LIST -o results.jsonl\n"

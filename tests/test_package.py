@@ -68,6 +68,15 @@ def test_every_package_is_installed_and_typed() -> None:
         assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][top]
 
 
+def test_every_file_of_the_pages_is_installed() -> None:
+    web = ROOT / "backend" / "web"
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["backend.web"]
+    for path in web.rglob("*.*"):
+        name = path.relative_to(web).as_posix()
+        if path.suffix not in (".py", ".pyc"):
+            assert any(fnmatch(name, pattern) for pattern in patterns), name
+
+
 def test_the_container_is_made_of_every_package() -> None:
     taken = (ROOT / ".dockerignore").read_text().split()
     for top in SERVED:

@@ -40,19 +40,19 @@ def create_check(body: CheckBody) -> Response:
         force=body.force,
         referer=_origin(body.page),
     )
-    return begin_check(record, body.wait)
+    return reply(*begin_check(record, body.wait))
 
 
 @blueprint.get("/checks/<id>", responses={200: CheckReply, 202: CheckReply, 404: Problem})
 def get_check(path: CheckPath, query: CheckQuery) -> Response:
     """Return a check's items."""
-    return reply(path.id, services().checks.check(_record(path.id), query.wait, first=False))
+    return reply(path.id, services().checks.check(find_check(path.id), query.wait, first=False))
 
 
 @blueprint.get("/checks/<id>/events", responses={200: EVENTS, 204: None, 404: Problem})
 def get_check_events(path: CheckPath) -> Response:
     """Follow a check: an `item` event per URL when it is done or has failed, then `done`."""
-    record = _record(path.id)
+    record = find_check(path.id)
     seen = last_event_id()
     sent = int(seen, 16) if _EVENT_ID.fullmatch(seen) else 0
     return event_stream(_events(services().checks, record, sent))
@@ -71,18 +71,23 @@ def _events(service: CheckService, record: CheckRecord, sent: int) -> Iterator[E
     yield Event(DONE, "{}", id=DONE)
 
 
-def _record(check_id: str) -> CheckRecord:
+def find_check(check_id: str) -> CheckRecord:
+    """Return the caller's check.
+
+    Raises:
+        NotFound: there is none with this id, or it belongs to another caller.
+    """
     record = services().stores.checks.get(check_id)
     if record is None or record.owner != caller().id:
         raise NotFound("There is no such check, or it is older than an hour.")
     return record
 
 
-def begin_check(record: CheckRecord, wait: float) -> Response:
-    """Store the check under a new id, run it, and make the response."""
+def begin_check(record: CheckRecord, wait: float) -> tuple[str, list[CheckItem]]:
+    """Store the check under a new id and run it; return the id and the items."""
     check_id = uuid.uuid4().hex
     services().stores.checks.save(check_id, record)
-    return reply(check_id, services().checks.check(record, wait))
+    return check_id, services().checks.check(record, wait)
 
 
 def reply(check_id: str | None, items: list[CheckItem]) -> Response:

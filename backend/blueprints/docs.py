@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import cast
 
 import flask_openapi3_swagger
-from flask import Blueprint, Response, current_app, redirect, send_file
+from flask import Blueprint, Response, current_app, send_file
 from werkzeug.exceptions import NotFound
-from werkzeug.wrappers import Response as AnyResponse
 
 from backend.openapi import Api
+from backend.page_headers import set_page_headers
 
 blueprint = Blueprint("docs", __name__)
 
@@ -43,34 +43,12 @@ _START = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
-_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-"""Content Security Policy Level 3: the page may use this server only."""
 
 
 @blueprint.after_request
 def set_headers(response: Response) -> Response:
     """Forbid loading from other servers, and framing."""
-    response.headers["Content-Security-Policy"] = _POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
-@blueprint.get("/")
-def home() -> AnyResponse:
-    """Redirect to the documentation."""
-    return redirect("/openapi")
+    return set_page_headers(response, "img-src 'self' data:", "form-action 'none'")
 
 
 @blueprint.get("/openapi.json")

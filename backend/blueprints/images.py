@@ -11,7 +11,7 @@ from flask import Response, abort, request
 from pydantic import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from backend.blueprints.checks import begin_check
+from backend.blueprints.checks import begin_check, reply
 from backend.middleware.auth import caller
 from backend.middleware.bodies import read_chunks, refuse_compressed
 from backend.middleware.problems import InvalidRequestError, Problem
@@ -69,7 +69,7 @@ def create_image(query: ImageQuery) -> Response:
         queue=options.queue,
         uploaded=True,
     )
-    response = begin_check(record, options.wait)
+    response = reply(*begin_check(record, options.wait))
     if response.status_code == HTTPStatus.OK:
         # Nothing is pending, for example because a failure is cached. No worker deletes the file.
         services().uploads.drop(upload.sha256)

@@ -20,8 +20,10 @@ from settings import Settings
 SECURITY_SCHEMES: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer"}}
 SECURITY: list[dict[str, list[str]]] = [{"key": []}, {}]
 """OpenAPI's security requirement of every call under /v1: a key, or none."""
-_OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi", "/openapi.json"})
-"""Paths that never need a key: for load balancers and readers of the documentation."""
+_OPEN = frozenset({"/", "/bulk", "/status", "/healthz", "/readyz", "/openapi", "/openapi.json"})
+"""Paths that never need a key: for load balancers, and pages, whose scripts send one."""
+_OPEN_FOLDERS = ("/openapi/", "/web/")
+"""Files of the pages."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def register(app: Flask, settings: Settings, keys: KeyStore) -> None:
 
 
 def _is_open(path: str) -> bool:
-    return path in _OPEN or path.startswith("/openapi/")
+    return path in _OPEN or path.startswith(_OPEN_FOLDERS)
 
 
 def _unauthorized(detail: str, **challenge: str | None) -> Unauthorized:

@@ -38,7 +38,7 @@ def settings(tmp_path: Path, free_port: int) -> Settings:
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
-    """Run `assay serve`, wait until it says that it is ready, and see it end well."""
+    """Run `assay serve`, wait until it says that it is ready and where, and see it end well."""
     with subprocess.Popen(
         [sys.executable, "-m", "backend.cli", "serve"],
         env=environment(settings),
@@ -49,6 +49,7 @@ def serving(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         try:
             assert process.stdout is not None
             assert "ready" in process.stdout.readline()
+            assert process.stdout.readline().endswith(f" http://{settings.bind}/\n")
             yield process
         finally:
             process.terminate()

@@ -71,13 +71,17 @@ def test_a_service_answers_nothing_without_a_key(
 
 
 @pytest.mark.parametrize(
-    "path", ["/healthz", "/readyz", "/openapi", "/openapi.json", "/openapi/start.js", "/"]
+    "path",
+    [
+        *("/healthz", "/readyz", "/openapi", "/openapi.json", "/openapi/start.js"),
+        *("/", "/bulk", "/status", "/web/style.css"),
+    ],
 )
 def test_what_operates_and_describes_the_service_stays_open(
     service: FlaskClient, path: str
 ) -> None:
-    assert not is_refused(service.get(path, headers=bearer(WRONG)))
-    assert not is_refused(service.get(path))
+    assert not is_refused(service.get(path, headers=bearer(WRONG), buffered=True))
+    assert not is_refused(service.get(path, buffered=True))
 
 
 def test_a_key_lets_in_until_it_is_revoked(service: FlaskClient, keys: KeyStore) -> None:

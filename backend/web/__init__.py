@@ -1,0 +1,1 @@
+"""The console: its pages, their files, and the words that they share. Needs no build."""
