@@ -36,7 +36,7 @@ PLOTS = (
         "is right. Beside it: how many decisions are right if only the surest are made.",
     ),
     Plot(
-        "sources-test.png",
+        "sources.png",
         "Sources",
         "Every dot is an image, every line a source of images that was not used for training.",
     ),
