@@ -11,13 +11,12 @@ import { createMenu, onMenuClicked } from "../lib/worker/menu";
 import { FetchError, fetchImage } from "../lib/worker/fetch";
 import { tryAgainOnPages } from "../lib/worker/pages";
 import { showTrouble } from "../lib/worker/toolbar";
+import { Uploads } from "../lib/worker/uploads";
 
 export default defineBackground(() => {
   const gate = new Gate(onTrouble);
-  const checker = new Checker(async () => {
-    const { server, key } = await loadSettings();
-    return new Api(server, key);
-  }, gate);
+  const checker = new Checker(currentApi, gate);
+  const uploads = new Uploads(currentApi, gate);
 
   browser.runtime.onInstalled.addListener(createMenu);
   browser.contextMenus.onClicked.addListener(onMenuClicked);
@@ -40,7 +39,7 @@ export default defineBackground(() => {
         checker.cancel(request.url, askerOf(sender));
         return false;
       default:
-        void answer(checker, request, sender).then(reply);
+        void answer(checker, uploads, request, sender).then(reply);
         return true; // The reply is asynchronous.
     }
   });
@@ -51,8 +50,14 @@ function onTrouble(failure: Failure | undefined): void {
   if (!failure) void tryAgainOnPages();
 }
 
+async function currentApi(): Promise<Api> {
+  const { server, key } = await loadSettings();
+  return new Api(server, key);
+}
+
 async function answer(
   checker: Checker,
+  uploads: Uploads,
   request: CheckRequest,
   sender: Browser.runtime.MessageSender,
 ): Promise<Outcome> {
@@ -62,14 +67,21 @@ async function answer(
     case "check-now":
       return checker.checkNow(request.url, originOf(sender), request.again);
     case "check-bytes":
-      return checker.checkBytes(await (await fetch(request.data)).blob());
+      return uploads.check(await read(request.data));
+    case "check-bytes-now":
+      return uploads.checkNow(await read(request.data), request.again);
     case "check-fetch":
       try {
-        return await checker.checkBytes(await fetchImage(request.url, request.askPermission === true));
+        const image = await fetchImage(request.url, request.askPermission === true);
+        return await uploads.checkNow(image, false);
       } catch (error) {
         return unavailable(error instanceof FetchError ? error.code : "unreadable");
       }
   }
+}
+
+async function read(data: string): Promise<Blob> {
+  return (await fetch(data)).blob();
 }
 
 /** The frame that sends, as a key. */
@@ -78,7 +90,6 @@ function askerOf({ tab, frameId }: Browser.runtime.MessageSender): string {
 }
 
 /** The origin of the sending page. Undefined if it has none, such as a local file. */
-function originOf(sender: Browser.runtime.MessageSender): string | undefined {
-  const { origin } = new URL(sender.url ?? "about:blank");
-  return origin.startsWith("http") ? origin : undefined;
+function originOf({ origin }: Browser.runtime.MessageSender): string | undefined {
+  return origin?.startsWith("http") ? origin : undefined;
 }

@@ -22,10 +22,19 @@ export interface Cancel {
   url: string;
 }
 
-/** Check an image by its bytes, as a data: URL, because messages carry only JSON. */
+/** Check an image by its bytes, to show a badge. */
 export interface CheckBytes {
   kind: "check-bytes";
+  /** The bytes as a data: URL, because messages carry only JSON. */
   data: string;
+}
+
+/** Check an image by its bytes because the user asked for it. `again`: without the cache. */
+export interface CheckBytesNow {
+  kind: "check-bytes-now";
+  /** The bytes as a data: URL. */
+  data: string;
+  again: boolean;
 }
 
 /**
@@ -48,7 +57,7 @@ export interface ServerWorks {
   kind: "server-works";
 }
 
-export type CheckRequest = CheckUrl | CheckNow | CheckBytes | CheckFetch;
+export type CheckRequest = CheckUrl | CheckNow | CheckBytes | CheckBytesNow | CheckFetch;
 export type WorkerRequest = CheckRequest | Cancel | OpenOptions | ServerWorks;
 
 /** From the worker to a page: the user chose "Check image" for this address. */

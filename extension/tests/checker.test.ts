@@ -132,13 +132,6 @@ test("an answer with items missing leaves nobody waiting", async () => {
   expect(codeOf(await check("a"))).toBe("not_assay");
 });
 
-test("uploaded bytes are judged", async () => {
-  answer = () => ({ body: { id: "c", items: [doneItem("sha256:00", { label: "real" })] } });
-  expect(stateOf(await checker.checkBytes(new Blob(["x"])))).toBe("real");
-  answer = () => ({ status: 413, body: {} });
-  expect(codeOf(await checker.checkBytes(new Blob(["x"])))).toBe("too_large");
-});
-
 // A server in trouble
 
 const DOWN = { status: 500, body: {} };

@@ -35,17 +35,17 @@ export function canReadLocally(outcome: Outcome): boolean {
 
 /** Check an image by its address. If the server cannot fetch it, check its file. */
 export async function checkImage({ url, image }: Subject, again: boolean): Promise<Outcome> {
-  if (!isWebUrl(url)) return checkFile({ url, image });
+  if (!isWebUrl(url)) return checkFile({ url, image }, again);
   const outcome = await ask({ kind: "check-now", url, again });
   if (!canReadLocally(outcome)) return outcome;
   return checkFile({ url, image });
 }
 
 /** Read an image's file in this browser and check its bytes. */
-export async function checkFile({ url, image }: Subject): Promise<Outcome> {
+export async function checkFile({ url, image }: Subject, again = false): Promise<Outcome> {
   const bytes = await readInPage(url, image);
   if (bytes && bytes.size > MAX_BYTES) return unavailable("too_large");
-  if (bytes) return ask({ kind: "check-bytes", data: await toDataUrl(bytes) });
+  if (bytes) return ask({ kind: "check-bytes-now", data: await toDataUrl(bytes), again });
   if (isWebUrl(url)) return ask({ kind: "check-fetch", url });
   return unavailable("unreadable");
 }

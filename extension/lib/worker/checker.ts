@@ -1,5 +1,5 @@
 /**
- * Batches the checks of all tabs into few requests. Each URL is checked once at a time, and one
+ * Batches the checks of all tabs by address into few requests. Each URL is checked once at a time, and one
  * request is sent at a time.
  */
 
@@ -82,20 +82,6 @@ export class Checker {
     return check.outcome;
   }
 
-  /** Check an image by its bytes. Never rejects. */
-  async checkBytes(image: Blob): Promise<Outcome> {
-    try {
-      const api = await this.api();
-      for await (const { items } of api.upload(image)) {
-        await this.gate.open();
-        if (items[0]?.outcome) return items[0].outcome;
-      }
-      return unavailable("not_assay");
-    } catch (error) {
-      return this.failed(error);
-    }
-  }
-
   private start(url: string, page: string | undefined, asker: string): Check {
     let resolve!: (outcome: Outcome) => void;
     const outcome = new Promise<Outcome>((resolver) => {
@@ -173,7 +159,7 @@ export class Checker {
       settle(batch, unavailable("not_assay"));
     } catch (error) {
       if (isTooManyUrls(error) && batch.length > 1) this.sendSmaller(batch);
-      else settle(batch, await this.failed(error));
+      else settle(batch, await this.gate.failed(error));
     }
     if (this.waiting.length > 0) this.flushSoon();
   }
@@ -183,12 +169,6 @@ export class Checker {
     this.most = Math.ceil(batch.length / 2);
     for (const check of batch) this.sent.delete(check);
     this.waiting.unshift(...batch);
-  }
-
-  private async failed(error: unknown): Promise<Outcome> {
-    if (!(error instanceof ApiError)) return unavailable("server_error", String(error));
-    if (error.code === "too_large") return unavailable(error.code, error.detail);
-    return { state: "unavailable", failure: await this.gate.close(error) };
   }
 }
 

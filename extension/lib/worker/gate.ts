@@ -1,8 +1,8 @@
 /** Holds checks back while the server is in trouble, so that each image is not one more request. */
 
 import { browser } from "wxt/browser";
-import type { ApiError } from "../api";
-import type { Failure } from "../verdict";
+import { ApiError } from "../api";
+import { type Failure, type Outcome, unavailable } from "../verdict";
 
 /** Milliseconds until the server is tried again. Each further failure doubles them. */
 const FIRST_PAUSE = 5_000;
@@ -33,8 +33,20 @@ export class Gate {
     return trouble && trouble.failure.retryAt > Date.now() ? trouble.failure : undefined;
   }
 
+  /** The outcome of a failed request. If the server is at fault, no more may be sent for a while. */
+  async failed(error: unknown): Promise<Outcome> {
+    if (!(error instanceof ApiError)) return unavailable("server_error", String(error));
+    if (error.code === "too_large") return unavailable(error.code, error.detail);
+    return { state: "unavailable", failure: await this.close(error) };
+  }
+
+  /** The server works, or has other settings. */
+  async open(): Promise<void> {
+    if (await this.trouble) await this.change(undefined);
+  }
+
   /** The server failed. Returns the failure, with the time of the next try. */
-  async close({ code, detail, retryAfter }: ApiError): Promise<Failure> {
+  private async close({ code, detail, retryAfter }: ApiError): Promise<Failure> {
     const before = await this.trouble;
     // Failures of requests that were sent together count once.
     const failures = before ? before.failures + Number(before.failure.retryAt <= Date.now()) : 1;
@@ -43,11 +55,6 @@ export class Gate {
     const failure = { code, detail, retryAt: Date.now() + wait };
     await this.change({ failure, failures });
     return failure;
-  }
-
-  /** The server works, or has other settings. */
-  async open(): Promise<void> {
-    if (await this.trouble) await this.change(undefined);
   }
 
   private async change(trouble: Trouble | undefined): Promise<void> {

@@ -209,7 +209,7 @@ test("a data: image that was asked for is sent as bytes", async () => {
   haveFiles(readable);
   await page.checkTarget(DATA);
   expect(asked.mock.calls.map(([request]) => request)).toEqual([
-    { kind: "check-bytes", data: "data:image/png;base64,eA==" },
+    { kind: "check-bytes-now", data: "data:image/png;base64,eA==", again: false },
   ]);
 });
 
@@ -217,7 +217,7 @@ test("where the server cannot have the file, the one shown here is sent", async 
   haveFiles(readable);
   asked.mockResolvedValueOnce(unavailable("blocked_address"));
   await page.checkTarget("http://10.0.0.1/a.png");
-  expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-now", "check-bytes"]);
+  expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-now", "check-bytes-now"]);
   expect(titleOf()).toBe("Likely AI");
 });
 
@@ -247,7 +247,7 @@ test("badges never send bytes: a failed one offers it, and only a click does it"
   badges()[0]!.click();
   await vi.waitFor(() => expect(actions()[0]?.textContent).toBe("Send the image file"));
   click(actions()[0]!);
-  await vi.waitFor(() => expect(asked.mock.calls.at(-1)![0].kind).toBe("check-bytes"));
+  await vi.waitFor(() => expect(asked.mock.calls.at(-1)![0].kind).toBe("check-bytes-now"));
 });
 
 test("an image whose address the browser did not tell is found under the pointer", async () => {
