@@ -66,7 +66,8 @@ const SERVER_CODES = `blocked_address bad_url dns_failure connect_failure timeou
   too_many_redirects too_large not_an_image unsupported_format too_small too_many_pixels
   corrupt_image internal`.split(/\s+/);
 const OWN_CODES = `server_unreachable server_refused server_error server_not_ready not_assay
-  key_missing key_wrong quota_too_small quota_spent overloaded interrupted unreadable access_needed other`.split(/\s+/);
+  key_missing key_wrong quota_too_small quota_spent overloaded interrupted unreadable access_needed
+  no_image other`.split(/\s+/);
 
 test.each([...SERVER_CODES, ...OWN_CODES])("%s has a reason and something to do", (code) => {
   expect(messages).toHaveProperty(`reason_${code}`);

@@ -1,8 +1,10 @@
-/** What a page has asked the service worker for its badges. */
+/** What a page has asked for its badges. */
 
-import { ask, tell } from "../messages";
+import { tell } from "../messages";
 import type { Outcome } from "../verdict";
 import type { Badge } from "./badge";
+import { checkForBadge } from "./checks";
+import { isWebUrl } from "./url";
 
 interface Asked {
   answer: Promise<Outcome>;
@@ -15,7 +17,7 @@ export class Asks {
 
   /** Check a badge's image. A page asks about each URL once at a time. */
   ask(badge: Badge): Promise<Outcome> {
-    const asked = this.open.get(badge.url) ?? this.start(badge.url);
+    const asked = this.open.get(badge.url) ?? this.start(badge);
     asked.badges.add(badge);
     return asked.answer;
   }
@@ -25,11 +27,12 @@ export class Asks {
     const asked = this.open.get(badge.url);
     if (!asked?.badges.delete(badge) || asked.badges.size > 0) return;
     this.open.delete(badge.url);
-    void tell({ kind: "cancel", url: badge.url });
+    // The worker knows bytes by their hash, and soon sends them.
+    if (isWebUrl(badge.url)) void tell({ kind: "cancel", url: badge.url });
   }
 
-  private start(url: string): Asked {
-    const answer = ask({ kind: "check-url", url });
+  private start({ url, image }: Badge): Asked {
+    const answer = checkForBadge({ url, image });
     const asked = { answer, badges: new Set<Badge>() };
     this.open.set(url, asked);
     void answer.then(() => {

@@ -7,6 +7,7 @@ import { make } from "../dom";
 import { type Outcome, retryTime, stateOf } from "../verdict";
 import { badgeName, badgeWords, direction } from "../i18n";
 import { drawMark } from "./mark";
+import { nameOf } from "./picture";
 import type { Point } from "./positions";
 
 /** Smallest shown width and height, in CSS pixels, of an image whose badge has text. */
@@ -20,7 +21,7 @@ export class Badge {
   private isSmall = false;
 
   constructor(
-    readonly image: HTMLImageElement,
+    readonly image: Element,
     readonly url: string,
   ) {
     this.button.type = "button";
@@ -35,7 +36,7 @@ export class Badge {
     const { word, extra } = badgeWords(outcome);
     const words = make("span", "words", make("span", "word", word));
     if (extra) words.append(" ", make("span", "extra", extra));
-    const name = badgeName(outcome, this.image.alt);
+    const name = badgeName(outcome, nameOf(this.image));
     this.button.dataset.state = state;
     this.button.setAttribute("aria-label", name);
     this.button.title = name;

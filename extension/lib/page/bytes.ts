@@ -1,11 +1,13 @@
 /** Reads an image's bytes in the page, with its origin, cookies and blob: URLs. */
 
-/** Fetch the file at an address. If that fails, encode the pixels of the element. */
+/** Fetch the file at an address. If that fails, encode the pixels of the `<img>` that shows it. */
 export async function readInPage(
   url: string,
-  image: HTMLImageElement | undefined,
+  image: Element | undefined,
 ): Promise<Blob | undefined> {
-  return (await readFile(url)) ?? (image && (await readPixels(image)));
+  const file = await readFile(url);
+  if (file || !(image instanceof HTMLImageElement) || image.currentSrc !== url) return file;
+  return readPixels(image);
 }
 
 /** Encode bytes as a data: URL, because messages to the service worker carry only JSON. */

@@ -1,6 +1,6 @@
-/** Checks one image at the user's request: by its address, or by its file in this browser. */
+/** Checks one image: by its address, or by its file in this browser. */
 
-import { ask } from "../messages";
+import { ask, type CheckBytes, type CheckBytesNow } from "../messages";
 import { type Outcome, unavailable } from "../verdict";
 import { isWebUrl } from "./url";
 import { readInPage, toDataUrl } from "./bytes";
@@ -10,7 +10,7 @@ export interface Subject {
   /** Any address: http(s), data: or blob:. */
   url: string;
   /** The element that shows it, if it was found. */
-  image: HTMLImageElement | undefined;
+  image: Element | undefined;
 }
 
 /** Largest file that the server accepts (20 MiB). */
@@ -33,24 +33,41 @@ export function canReadLocally(outcome: Outcome): boolean {
   return outcome.state === "unavailable" && NOT_FETCHED.has(outcome.failure.code);
 }
 
-/** Check an image by its address. If the server cannot fetch it, check its file. */
+/** Check an image for its badge: by its address, or by its file if it has no address on the web. */
+export async function checkForBadge({ url, image }: Subject): Promise<Outcome> {
+  if (isWebUrl(url)) return ask({ kind: "check-url", url });
+  const bytes = await readInPage(url, image);
+  return bytes ? checkBytes(bytes, { kind: "check-bytes" }) : unavailable("unreadable");
+}
+
+/**
+ * Check an image at the user's request: by its address. If the server cannot fetch it, check its
+ * file.
+ */
 export async function checkImage({ url, image }: Subject, again: boolean): Promise<Outcome> {
+  if (!url) return unavailable("no_image");
   if (!isWebUrl(url)) return checkFile({ url, image }, again);
   const outcome = await ask({ kind: "check-now", url, again });
   if (!canReadLocally(outcome)) return outcome;
   return checkFile({ url, image });
 }
 
-/** Read an image's file in this browser and check its bytes. */
+/** Read an image's file in this browser and check its bytes, at the user's request. */
 export async function checkFile({ url, image }: Subject, again = false): Promise<Outcome> {
   const bytes = await readInPage(url, image);
-  if (bytes && bytes.size > MAX_BYTES) return unavailable("too_large");
-  if (bytes) return ask({ kind: "check-bytes-now", data: await toDataUrl(bytes), again });
-  if (isWebUrl(url)) return ask({ kind: "check-fetch", url });
-  return unavailable("unreadable");
+  if (bytes) return checkBytes(bytes, { kind: "check-bytes-now", again });
+  return isWebUrl(url) ? ask({ kind: "check-fetch", url }) : unavailable("unreadable");
 }
 
 /** Request access to the image's site, then fetch and check it. Call it from a click. */
 export function checkWithPermission({ url }: Subject): Promise<Outcome> {
   return ask({ kind: "check-fetch", url, askPermission: true });
+}
+
+async function checkBytes(
+  bytes: Blob,
+  request: Omit<CheckBytes, "data"> | Omit<CheckBytesNow, "data">,
+): Promise<Outcome> {
+  if (bytes.size > MAX_BYTES) return unavailable("too_large");
+  return ask({ ...request, data: await toDataUrl(bytes) });
 }

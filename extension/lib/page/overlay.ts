@@ -3,11 +3,10 @@
 import { language } from "../i18n";
 import { Badge } from "./badge";
 import { badgeCorner, type Box, clippersOf, isCovered, type Point, visibleBox } from "./positions";
-import { isSeen } from "./stack";
-import { Transparencies, type Transparency } from "./transparency";
+import { hasSmallerCopy, isSeen, type Layer, type Shown } from "./stack";
+import type { Transparencies, Transparency } from "./transparency";
+import { elementsAt, OVERLAY, precedes } from "./tree";
 import css from "./overlay.css?inline";
-
-const HOST = "assay-overlay";
 
 /**
  * Milliseconds between two layouts. Animations, carousels and style changes move images without an
@@ -27,15 +26,14 @@ const PRIVATE_EVENTS = [
 ];
 
 export class Overlay {
-  private readonly host = document.createElement(HOST);
+  private readonly host = document.createElement(OVERLAY);
   readonly shadow = this.host.attachShadow({ mode: "open" });
-  private readonly badges = new Map<HTMLImageElement, Badge>();
-  private readonly images = new WeakMap<Element, HTMLImageElement>();
-  private readonly transparencies = new Transparencies(() => this.schedule());
+  private readonly badges = new Map<Element, Badge>();
+  private readonly images = new WeakMap<Element, Element>();
   private frame = 0;
   private tick: ReturnType<typeof setInterval> | undefined;
 
-  constructor() {
+  constructor(private readonly transparencies: Transparencies) {
     const style = document.createElement("style");
     style.textContent = css;
     this.shadow.append(style);
@@ -54,7 +52,7 @@ export class Overlay {
     this.schedule();
   }
 
-  get(image: HTMLImageElement): Badge | undefined {
+  get(image: Element): Badge | undefined {
     return this.badges.get(image);
   }
 
@@ -62,7 +60,7 @@ export class Overlay {
     return [...this.badges.values()];
   }
 
-  remove(image: HTMLImageElement): void {
+  remove(image: Element): void {
     this.badges.get(image)?.button.remove();
     this.badges.delete(image);
     if (this.badges.size === 0) this.stop();
@@ -83,7 +81,7 @@ export class Overlay {
   attach(): void {
     if (this.host.isConnected) return;
     // After an update, the old overlay remains in the page, but its script is gone.
-    document.querySelectorAll(HOST).forEach((old) => old.remove());
+    document.querySelectorAll(OVERLAY).forEach((old) => old.remove());
     document.documentElement.append(this.host);
   }
 
@@ -95,8 +93,7 @@ export class Overlay {
   /** Keep the buttons in the order of their images, for keyboard navigation. */
   private insert(badge: Badge): void {
     const next = [...this.shadow.querySelectorAll<HTMLElement>(".badge")].find((button) => {
-      const other = this.images.get(button)!;
-      return badge.image.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
+      return precedes(badge.image, this.images.get(button)!);
     });
     this.images.set(badge.button, badge.image);
     this.shadow.insertBefore(badge.button, next ?? null);
@@ -125,12 +122,16 @@ export class Overlay {
     badges.forEach((badge, index) => badge.fit(widthOf(boxes[index]!), heights[index]!));
     const origin = this.host.getBoundingClientRect();
     const rtl = getComputedStyle(document.documentElement).direction === "rtl";
-    const corners = badges.map((badge, index) => this.cornerOf(badge, boxes[index]!, rtl));
-    badges.forEach((badge, index) => {
-      const corner = corners[index];
-      // Relative to the host, because the page may have moved its root element.
-      badge.place(corner && { x: corner.x - origin.left, y: corner.y - origin.top });
+    const places = badges.map((badge, index) => {
+      const box = boxes[index]!;
+      return { badge, url: badge.url, box, corner: this.cornerOf(badge, box, rtl) };
     });
+    const seen: Shown[] = places.filter(({ corner }) => corner);
+    for (const place of places) {
+      const corner = hasSmallerCopy(place, seen) ? undefined : place.corner;
+      // Relative to the host, because the page may have moved its root element.
+      place.badge.place(corner && { x: corner.x - origin.left, y: corner.y - origin.top });
+    }
   }
 
   private cornerOf(badge: Badge, box: Box, rtl: boolean): Point | undefined {
@@ -141,15 +142,15 @@ export class Overlay {
     const corner = badgeCorner(box, size.width, rtl);
     if (!corner) return undefined;
     const middle = { x: corner.x + size.width / 2, y: corner.y + size.height / 2 };
-    if (isCovered(image, middle, this.host)) return undefined;
-    const under = document.elementsFromPoint(middle.x, middle.y);
+    const under = [...elementsAt(middle.x, middle.y)];
+    if (isCovered(image, under)) return undefined;
     return isSeen(image, under, this.transparencyOf) ? corner : undefined;
   }
 
-  private readonly transparencyOf = (image: HTMLImageElement): Transparency => {
-    const outcome = this.badges.get(image)?.outcome;
+  private readonly transparencyOf = (layer: Layer): Transparency => {
+    const outcome = this.badges.get(layer.element)?.outcome;
     const format = outcome?.state === "classified" ? outcome.verdict.image.format : undefined;
-    return this.transparencies.of(image, format);
+    return this.transparencies.of(layer, format);
   };
 }
 

@@ -6,11 +6,12 @@ import { text } from "../i18n";
 import { Asks } from "./asks";
 import { Badge } from "./badge";
 import { type Action, Card } from "./card";
-import { checkImage, checkFile, checkWithPermission, canReadLocally, type Subject } from "./checks";
+import { canReadLocally, checkFile, checkImage, checkWithPermission, type Subject } from "./checks";
 import { Overlay } from "./overlay";
 import type { Box } from "./positions";
 import { Retry } from "./retry";
 import { ContextTarget } from "./target";
+import { Transparencies } from "./transparency";
 import { Watcher } from "./watcher";
 
 /** An outcome in the card. */
@@ -30,8 +31,9 @@ const SETTINGS_HELP = new Set([
 ]);
 
 export class Page {
-  private readonly overlay = new Overlay();
-  private readonly pointer = new ContextTarget();
+  private readonly transparencies = new Transparencies(() => this.overlay.schedule());
+  private readonly overlay = new Overlay(this.transparencies);
+  private readonly pointer = new ContextTarget(this.transparencies);
   private readonly card = new Card(openOptions);
   private readonly asks = new Asks();
   private readonly retry = new Retry(() => this.checkAgain());
@@ -50,7 +52,7 @@ export class Page {
     if (wanted === (this.watcher !== undefined)) return;
     this.watcher?.stop();
     this.watcher = wanted
-      ? new Watcher(document, {
+      ? new Watcher({
           found: (image, url) => this.addBadge(image, url),
           lost: (image) => this.removeBadge(image),
           moved: this.overlay.schedule,
@@ -61,8 +63,7 @@ export class Page {
 
   /** Check the image at this address. Empty: the image under the context menu. */
   async checkTarget(url: string): Promise<void> {
-    const { image, box } = this.pointer.find(url);
-    const subject = { url: url || image?.currentSrc || "", image };
+    const { subject, box } = await this.pointer.find(url);
     await this.explain(subject, box, checkImage(subject, false));
   }
 
@@ -80,7 +81,7 @@ export class Page {
     this.overlay.detach();
   }
 
-  private addBadge(image: HTMLImageElement, url: string): void {
+  private addBadge(image: Element, url: string): void {
     this.removeBadge(image);
     const badge = new Badge(image, url);
     badge.button.addEventListener("click", () => {
@@ -91,7 +92,7 @@ export class Page {
     void this.check(badge);
   }
 
-  private removeBadge(image: HTMLImageElement): void {
+  private removeBadge(image: Element): void {
     const badge = this.overlay.get(image);
     if (!badge) return;
     this.asks.release(badge);
@@ -148,7 +149,7 @@ export class Page {
     else this.showInCard({ ...explained, outcome });
   }
 
-  private updateBadge(image: HTMLImageElement, url: string, outcome: Outcome): void {
+  private updateBadge(image: Element, url: string, outcome: Outcome): void {
     const badge = this.overlay.get(image);
     if (badge?.url === url) this.show(badge, outcome);
   }
@@ -160,7 +161,7 @@ function actionsFor(
   outcome: Outcome,
   rerun: (next: () => Promise<Outcome>) => () => void,
 ): Action[] {
-  if (outcome.state === "classified") return [];
+  if (outcome.state === "classified" || !subject.url) return [];
   const again = { name: text("card_again"), run: rerun(() => checkImage(subject, true)) };
   if (outcome.failure.code === "access_needed") {
     const note = text("card_allow_note", new URL(subject.url).host);

@@ -1,5 +1,7 @@
 /** Positions of badges and cards. All lengths are CSS pixels of the viewport. */
 
+import { parentOf } from "./tree";
+
 export interface Box {
   left: number;
   top: number;
@@ -12,9 +14,13 @@ export interface Point {
   y: number;
 }
 
-interface Size {
+export interface Size {
   width: number;
   height: number;
+}
+
+export function shorterSide({ width, height }: Size): number {
+  return Math.min(width, height);
 }
 
 /** Distance from an image's edge to its badge. */
@@ -35,11 +41,20 @@ function intersection(a: Box, b: Box): Box {
   };
 }
 
+/** The area that two boxes have in common. */
+export function commonArea(a: Box, b: Box): number {
+  return areaOf(intersection(a, b));
+}
+
+export function areaOf({ left, top, right, bottom }: Box): number {
+  return Math.max(right - left, 0) * Math.max(bottom - top, 0);
+}
+
 /** The ancestors that clip their content. */
 export function clippersOf(image: Element): Element[] {
   const clippers: Element[] = [];
   let position = getComputedStyle(image).position;
-  for (let at = image.parentElement; at && at !== document.body; at = at.parentElement) {
+  for (let at = parentOf(image); at && at !== document.body; at = parentOf(at)) {
     // Ancestors do not clip a fixed element.
     if (position === "fixed") break;
     const style = getComputedStyle(at);
@@ -86,10 +101,13 @@ export function cardCorner(about: Box, card: Size, viewport: Size): Point {
 /**
  * Whether a floating element, such as a sticky bar or a dialog, covers an image at a point. Captions
  * and links over an image do not count.
+ *
+ * @param under the elements at the point, the uppermost first
  */
-export function isCovered(image: Element, { x, y }: Point, ours: Element): boolean {
-  const top = document.elementsFromPoint(x, y).find((element) => element !== ours);
-  for (let at: Element | null = top ?? null; at && !at.contains(image); at = at.parentElement) {
+export function isCovered(image: Element, under: readonly Element[]): boolean {
+  const around = new Set<Element>();
+  for (let at: Element | null = image; at; at = parentOf(at)) around.add(at);
+  for (let at: Element | null = under[0] ?? null; at && !around.has(at); at = parentOf(at)) {
     if (/^(fixed|sticky)$/.test(getComputedStyle(at).position)) return true;
     if (at.matches(":modal, :popover-open")) return true;
   }

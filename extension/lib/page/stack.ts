@@ -1,57 +1,86 @@
 /**
- * Finds out which image is seen where several pictures lie on top of each other. Many sites lay a
- * transparent picture over a photo: its badge would read as the photo's.
+ * Finds out which picture is seen where several lie on top of each other. Many sites lay a
+ * transparent picture over a photo: its badge would read as the photo's. Others show an image before
+ * a blurred copy of it: it needs only one badge.
  */
 
+import { isPlaceholder, type Picture, picturesOf } from "./picture";
+import { areaOf, type Box, commonArea } from "./positions";
 import type { Transparency } from "./transparency";
-
-/** Smallest natural width and height, in pixels, of a picture. Smaller files are placeholders. */
-const MIN_NATURAL = 64;
+import { isMedia } from "./tree";
 
 /** Share of the larger box that two boxes at the same place have in common. */
 const MIN_COMMON = 0.5;
 
+/** Share of an element that its picture fills. What fills less is an icon. */
+const MIN_FILLED = 0.5;
+
+/** An element and the picture that it shows. */
+export interface Layer {
+  element: Element;
+  picture: Picture;
+}
+
+/** Those of these elements that show a picture at about the same place as an element. */
+export function layersAt(element: Element, among: readonly Element[]): Layer[] {
+  return among.flatMap((each) => {
+    const picture = areTogether(each, element) ? pictureOf(each) : undefined;
+    return picture ? { element: each, picture } : [];
+  });
+}
+
 /**
- * Whether an image is seen, as far as the pictures at the same place tell. An image that may be
- * transparent and lies over another one counts as not seen: nobody would know which of them a badge
- * is about. For the same reason the image below it has no badge.
+ * Whether an element's picture is seen, as far as the pictures at the same place tell. One that may
+ * be transparent and lies over another one counts as not seen: nobody would know which of them a
+ * badge is about. For the same reason the one below it has no badge.
  *
- * @param under the elements at a point of the image, the uppermost first
- * @param transparencyOf tells how transparent an image is
+ * @param under the elements at a point of the element, the uppermost first
+ * @param transparencyOf tells how transparent a picture is
  */
 export function isSeen(
-  image: HTMLImageElement,
+  element: Element,
   under: readonly Element[],
-  transparencyOf: (image: HTMLImageElement) => Transparency,
+  transparencyOf: (layer: Layer) => Transparency,
 ): boolean {
-  const pictures = under.filter((each) => each === image || isPictureAt(each, image));
-  const level = pictures.indexOf(image);
-  const [above, below] = [pictures.slice(0, Math.max(level, 0)), pictures.slice(level + 1)];
-  if (above.filter(isImage).some((each) => transparencyOf(each) !== "clear")) return false;
-  if (below.length === 0) return true;
-  const own = transparencyOf(image);
+  const level = under.indexOf(element);
+  const above = layersAt(element, under.slice(0, Math.max(level, 0)));
+  const below = layersAt(element, under.slice(level + 1));
+  if (above.some((layer) => transparencyOf(layer) !== "clear")) return false;
+  const picture = pictureOf(element);
+  if (!picture || below.length === 0) return true;
+  const transparency = transparencyOf({ element, picture });
+  if (transparency !== "unknown") return transparency === "opaque";
   // Below most images with a background there is their own preview.
-  return own === "opaque" || (own === "unknown" && !below.some(isImage));
+  return below.every((layer) => !isMedia(layer.element) || layer.picture.url === picture.url);
 }
 
-function isImage(element: Element): element is HTMLImageElement {
-  return element instanceof HTMLImageElement;
+/** A picture that is seen. */
+export interface Shown {
+  url: string;
+  /** Its visible part. */
+  box: Box;
 }
 
-/** Whether an element shows a picture at about the same place as an image. */
-function isPictureAt(element: Element, image: HTMLImageElement): boolean {
-  const [one, other] = [element.getBoundingClientRect(), image.getBoundingClientRect()];
-  return areTogether(one, other) && hasPicture(element);
+/** Whether the same image is shown again at the same place, and smaller. */
+export function hasSmallerCopy(picture: Shown, all: readonly Shown[]): boolean {
+  return all.some((other) => {
+    if (other === picture || other.url !== picture.url) return false;
+    const size = areaOf(picture.box) - areaOf(other.box);
+    const more = size || all.indexOf(picture) - all.indexOf(other);
+    return more > 0 && commonArea(picture.box, other.box) > 0;
+  });
 }
 
-function hasPicture(element: Element): boolean {
-  if (isImage(element)) return Math.min(element.naturalWidth, element.naturalHeight) >= MIN_NATURAL;
-  return /url\("?https?:/.test(getComputedStyle(element).backgroundImage);
+/** The topmost picture that fills an element, if there is one. */
+function pictureOf(element: Element): Picture | undefined {
+  const least = areaOf(element.getBoundingClientRect()) * MIN_FILLED;
+  return [...picturesOf(element)].find((picture) => {
+    return !isPlaceholder(picture) && picture.shown.width * picture.shown.height >= least;
+  });
 }
 
-function areTogether(one: DOMRect, other: DOMRect): boolean {
-  const width = Math.min(one.right, other.right) - Math.max(one.left, other.left);
-  const height = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
-  const largest = Math.max(one.width * one.height, other.width * other.height);
-  return width > 0 && height > 0 && width * height >= MIN_COMMON * largest;
+function areTogether(one: Element, other: Element): boolean {
+  const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+  const common = commonArea(a, b);
+  return common > 0 && common >= MIN_COMMON * Math.max(areaOf(a), areaOf(b));
 }

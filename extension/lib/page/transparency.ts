@@ -1,6 +1,8 @@
-/** How transparent the images of a page are, as far as the page may read them. */
+/** How transparent the pictures of a page are, as far as the page may read them. */
 
 import { readInPage } from "./bytes";
+import type { Layer } from "./stack";
+import { parentOf } from "./tree";
 
 /** `clear`: what lies below is seen rather than the image. */
 export type Transparency = "clear" | "opaque" | "unknown";
@@ -14,29 +16,50 @@ const OPAQUE_FORMATS = new Set(["jpeg", "bmp"]);
 /** Width and height, in pixels, to which an image is reduced to measure it. */
 const SAMPLE = 16;
 
+interface Known {
+  url: string;
+  value: Transparency;
+  measured: Promise<void>;
+}
+
 export class Transparencies {
-  private readonly known = new WeakMap<HTMLImageElement, { url: string; value: Transparency }>();
+  private readonly known = new WeakMap<Element, Known>();
 
   /** @param onChange is called when one is known that was not before */
   constructor(private readonly onChange: () => void) {}
 
-  /** @param format the image's format, if the server has told it */
-  of(image: HTMLImageElement, format: string | undefined): Transparency {
-    if (cssOpacity(image) < MIN_OPACITY) return "clear";
+  /**
+   * How transparent a picture is, as far as it is known now.
+   *
+   * @param format the picture's format, if the server has told it
+   */
+  of(layer: Layer, format?: string): Transparency {
+    if (cssOpacity(layer.element) < MIN_OPACITY) return "clear";
     if (format !== undefined && OPAQUE_FORMATS.has(format)) return "opaque";
-    const url = image.currentSrc;
-    const known = this.known.get(image);
-    if (known?.url === url) return known.value;
-    this.known.set(image, { url, value: "unknown" });
-    void this.measure(image, url);
-    return "unknown";
+    return this.fileOf(layer).value;
   }
 
-  private async measure(image: HTMLImageElement, url: string): Promise<void> {
-    const bytes = await readInPage(url, image);
+  /** How transparent a picture is, once its file has been read. */
+  async measured(layer: Layer): Promise<Transparency> {
+    await this.fileOf(layer).measured;
+    return this.of(layer);
+  }
+
+  private fileOf({ element, picture }: Layer): Known {
+    const url = picture.shownUrl;
+    const known = this.known.get(element);
+    if (known?.url === url) return known;
+    const file: Known = { url, value: "unknown", measured: Promise.resolve() };
+    file.measured = this.measure(file, element);
+    this.known.set(element, file);
+    return file;
+  }
+
+  private async measure(file: Known, element: Element): Promise<void> {
+    const bytes = await readInPage(file.url, element);
     const opacity = bytes && (await meanOpacity(bytes).catch(() => undefined));
     if (opacity === undefined) return;
-    this.known.set(image, { url, value: opacity < MIN_OPACITY ? "clear" : "opaque" });
+    file.value = opacity < MIN_OPACITY ? "clear" : "opaque";
     this.onChange();
   }
 }
@@ -44,7 +67,7 @@ export class Transparencies {
 /** The opacity that styles give an element, 0 to 1. */
 function cssOpacity(element: Element): number {
   let opacity = 1;
-  for (let at: Element | null = element; at; at = at.parentElement) {
+  for (let at: Element | null = element; at; at = parentOf(at)) {
     opacity *= Number(getComputedStyle(at).opacity || 1);
   }
   return opacity;

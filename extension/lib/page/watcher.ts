@@ -1,155 +1,141 @@
-/** Finds the images that get a badge: near the viewport, large enough, with an http(s) address. */
+/** Tells which elements get a badge: near the viewport, with a picture that is large enough. */
 
-import { isWebUrl } from "./url";
+import { Finder } from "./finder";
+import { measure } from "./natural";
+import { isPlaceholder, picturesOf } from "./picture";
+import { shorterSide } from "./positions";
 
-/** Smallest shown width and height, in CSS pixels, of an image that gets a badge. */
+/** Smallest shown width and height, in CSS pixels, of a picture that gets a badge. */
 export const MIN_SHOWN = 96;
 
-/** Smallest natural width and height, in pixels, that the server accepts. */
-const MIN_NATURAL = 64;
-
-/** Margin around the viewport in which images are checked before they become visible. */
+/** Margin around the viewport in which pictures are checked before they become visible. */
 const MARGIN = "400px 200px";
 
-/** Attributes that change the shown image. */
-const ATTRIBUTES = ["src", "srcset", "sizes", "media", "type"];
+/** Events after which an element may show another picture. They do not bubble. */
+const EVENTS = ["emptied", "error", "load", "play"];
 
 export interface WatcherEvents {
-  /** An image came near the viewport, or its address changed. */
-  found(image: HTMLImageElement, url: string): void;
-  /** A found image is gone, far away, too small, or has no suitable address. */
-  lost(image: HTMLImageElement): void;
-  /** Images may have moved. */
+  /** A picture came near the viewport, or its element shows another one. */
+  found(element: Element, url: string): void;
+  /** The picture that was found is gone, far away or too small. */
+  lost(element: Element): void;
+  /** Pictures may have moved. */
   moved(): void;
 }
 
 export class Watcher {
-  /** Images near the viewport that no scroll container hides. */
-  private readonly near = new Set<HTMLImageElement>();
-  /** The found images and their addresses. */
-  private readonly found = new Map<HTMLImageElement, string>();
+  private readonly finder: Finder;
+  /** Elements near the viewport that no scroll container hides. */
+  private readonly near = new Set<Element>();
+  /** The found elements and the addresses of their pictures. */
+  private readonly found = new Map<Element, string>();
+  /** Elements to consider in the next frame. */
+  private readonly pending = new Set<Element>();
   private readonly nearObserver: IntersectionObserver;
   private readonly sizes: ResizeObserver;
-  private readonly changes: MutationObserver;
 
-  constructor(
-    private readonly root: Document,
-    private readonly events: WatcherEvents,
-  ) {
+  constructor(private readonly events: WatcherEvents) {
+    this.finder = new Finder({
+      // Observing an element twice has no effect.
+      offer: (element) =>
+        this.near.has(element) ? this.later(element) : this.nearObserver.observe(element),
+      changed: () => {
+        this.dropRemoved();
+        this.events.moved();
+      },
+    });
     this.nearObserver = new IntersectionObserver((entries) => this.onNear(entries), {
       rootMargin: MARGIN,
     });
     this.sizes = new ResizeObserver((entries) => {
-      for (const { target } of entries) this.consider(target as HTMLImageElement);
+      this.consider(entries.map(({ target }) => target));
       this.events.moved();
     });
-    this.changes = new MutationObserver((records) => this.onChanges(records));
   }
 
   start(): void {
-    this.observe(this.root);
-    this.changes.observe(this.root, {
-      subtree: true,
-      childList: true,
-      attributes: true,
-      attributeFilter: ATTRIBUTES,
-    });
-    // These events do not bubble, so they are captured.
-    this.root.addEventListener("load", this.onLoad, true);
-    this.root.addEventListener("error", this.onLoad, true);
+    this.finder.start();
   }
 
   stop(): void {
+    this.finder.stop();
     this.nearObserver.disconnect();
-    this.sizes.disconnect();
-    this.changes.disconnect();
-    this.root.removeEventListener("load", this.onLoad, true);
-    this.root.removeEventListener("error", this.onLoad, true);
-    for (const image of [...this.found.keys()]) this.lose(image);
-    this.near.clear();
-  }
-
-  private observe(root: Document | Element): void {
-    for (const image of imagesIn(root)) this.nearObserver.observe(image);
-  }
-
-  private forget(image: HTMLImageElement): void {
-    this.nearObserver.unobserve(image);
-    this.leave(image);
-  }
-
-  private leave(image: HTMLImageElement): void {
-    this.near.delete(image);
-    this.sizes.unobserve(image);
-    this.lose(image);
+    for (const element of this.near) this.leave(element);
   }
 
   private onNear(entries: IntersectionObserverEntry[]): void {
     for (const { target, isIntersecting } of entries) {
-      const image = target as HTMLImageElement;
-      if (!isIntersecting) {
-        this.leave(image);
-        continue;
-      }
-      this.near.add(image);
-      this.sizes.observe(image);
-      this.consider(image);
+      if (isIntersecting) this.approach(target);
+      else this.leave(target);
+    }
+    this.consider(entries.map(({ target }) => target));
+  }
+
+  private approach(element: Element): void {
+    this.near.add(element);
+    this.sizes.observe(element);
+    for (const name of EVENTS) element.addEventListener(name, this.onEvent);
+  }
+
+  private leave(element: Element): void {
+    this.near.delete(element);
+    this.pending.delete(element);
+    this.sizes.unobserve(element);
+    for (const name of EVENTS) element.removeEventListener(name, this.onEvent);
+    this.lose(element);
+  }
+
+  /** The browser tells of removed elements late, and not at all while the page is hidden. */
+  private dropRemoved(): void {
+    for (const element of this.near) {
+      if (element.isConnected) continue;
+      // So it is found again if it comes back at once.
+      this.nearObserver.unobserve(element);
+      this.leave(element);
     }
   }
 
-  private onChanges(records: MutationRecord[]): void {
-    for (const { type, target, addedNodes, removedNodes } of records) {
-      if (type === "attributes") {
-        const shown = target instanceof HTMLSourceElement ? target.parentElement : target;
-        if (shown instanceof Element) imagesIn(shown).forEach((image) => this.consider(image));
+  private readonly onEvent = ({ currentTarget }: Event): void => this.later(currentTarget as Element);
+
+  /** Consider an element in the next frame, with all others, so that the page has one layout. */
+  private later(element: Element): void {
+    if (this.pending.size === 0) requestAnimationFrame(() => this.considerPending());
+    this.pending.add(element);
+  }
+
+  private considerPending(): void {
+    const elements = [...this.pending];
+    this.pending.clear();
+    this.consider(elements);
+  }
+
+  private consider(elements: readonly Element[]): void {
+    // Read everything first. What happens to found and lost elements changes the page.
+    const urls = elements.map((element) =>
+      this.near.has(element) ? this.urlOf(element) : undefined,
+    );
+    for (const [index, element] of elements.entries()) {
+      const url = urls[index];
+      if (url === this.found.get(element)) continue;
+      if (url === undefined) {
+        this.lose(element);
         continue;
       }
-      for (const node of removedNodes) {
-        // An element that was only moved is still connected.
-        if (node.isConnected || !(node instanceof Element)) continue;
-        imagesIn(node).forEach((image) => this.forget(image));
-      }
-      for (const node of addedNodes) {
-        if (node.isConnected && node instanceof Element) this.observe(node);
-      }
+      this.found.set(element, url);
+      this.events.found(element, url);
     }
-    this.events.moved();
   }
 
-  private readonly onLoad = (event: Event): void => {
-    if (event.target instanceof HTMLImageElement) this.consider(event.target);
-  };
-
-  private consider(image: HTMLImageElement): void {
-    const url = this.near.has(image) ? badgeUrl(image) : undefined;
-    if (url === this.found.get(image)) return;
-    if (url === undefined) return this.lose(image);
-    this.found.set(image, url);
-    this.events.found(image, url);
+  /** The address of the first picture of an element that is large enough. */
+  private urlOf(element: Element): string | undefined {
+    const large = [...picturesOf(element)].filter(({ shown }) => shorterSide(shown) >= MIN_SHOWN);
+    const picture = large.find((each) => !isPlaceholder(each));
+    if (!picture || picture.natural) return picture?.url;
+    void measure(picture.shownUrl).then(() => this.near.has(element) && this.later(element));
+    return undefined;
   }
 
-  private lose(image: HTMLImageElement): void {
-    if (this.found.delete(image)) this.events.lost(image);
+  private lose(element: Element): void {
+    if (this.found.delete(element)) this.events.lost(element);
   }
-}
-
-/** The images in a part of the page, including the root itself. */
-export function imagesIn(root: Document | Element): HTMLImageElement[] {
-  const images = [...root.querySelectorAll("img")];
-  return root instanceof HTMLImageElement ? [root, ...images] : images;
-}
-
-/** The address of the shown image without fragment, if it is an http(s) URL. */
-function webUrl(image: HTMLImageElement): string | undefined {
-  const address = image.currentSrc || image.src;
-  return isWebUrl(address) ? address.replace(/#.*$/s, "") : undefined;
-}
-
-function badgeUrl(image: HTMLImageElement): string | undefined {
-  if (!image.complete) return undefined;
-  // Small files in a large box are placeholders, spacers and tracking pixels.
-  if (Math.min(image.naturalWidth, image.naturalHeight) < MIN_NATURAL) return undefined;
-  const { width, height } = image.getBoundingClientRect();
-  if (Math.min(width, height) < MIN_SHOWN) return undefined;
-  return webUrl(image);
 }

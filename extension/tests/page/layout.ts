@@ -39,6 +39,50 @@ export function setImage(image: HTMLImageElement, facts: ImageFacts): void {
   layOut(image, 0, 0, ...shown);
 }
 
+/** Attach an open shadow root. */
+export function attach(host: Element, markup: string): ShadowRoot {
+  const root = host.attachShadow({ mode: "open" });
+  root.innerHTML = markup;
+  return root;
+}
+
+type Style = Partial<Record<string, string>>;
+
+const PLAIN: Style = {
+  backgroundImage: "none",
+  backgroundSize: "auto",
+  backgroundPositionX: "0%",
+  backgroundPositionY: "0%",
+  backgroundRepeat: "repeat",
+  content: "normal",
+  position: "static",
+};
+
+/** Give an element and its pseudo-elements computed styles. All others have plain ones. */
+export function styled(element: Element, own: Style, pseudo: Record<string, Style> = {}) {
+  const compute = vi.fn((asked: Element, name?: string) => {
+    if (asked !== element) return PLAIN;
+    return { ...PLAIN, ...(name ? { content: "none", ...pseudo[name] } : own) };
+  });
+  vi.stubGlobal("getComputedStyle", compute);
+  return compute;
+}
+
+/** Have images at these addresses load, with these own sizes, and no others. */
+export function fakeImages(sizes: Record<string, [width: number, height: number]>): void {
+  class FakeImage {
+    onload = () => {};
+    onerror = () => {};
+    naturalWidth = 0;
+    naturalHeight = 0;
+    set src(url: string) {
+      [this.naturalWidth, this.naturalHeight] = sizes[url] ?? [0, 0];
+      queueMicrotask(url in sizes ? this.onload : this.onerror);
+    }
+  }
+  vi.stubGlobal("Image", FakeImage);
+}
+
 /** An observer that observes what a test tells it. */
 class FakeObserver {
   static last: FakeObserver;
@@ -54,20 +98,23 @@ class FakeObserver {
 export class FakeIntersectionObserver extends FakeObserver {}
 export class FakeResizeObserver extends FakeObserver {}
 
-/** Have both observers be the tests' own. */
+/** Have both observers be the tests' own, and a page that leaves much time. */
 export function fakeObservers(): void {
   vi.stubGlobal("IntersectionObserver", FakeIntersectionObserver);
   vi.stubGlobal("ResizeObserver", FakeResizeObserver);
+  const deadline = { didTimeout: false, timeRemaining: () => 10 };
+  vi.stubGlobal("requestIdleCallback", (run: IdleRequestCallback) => setTimeout(run, 0, deadline));
+  vi.stubGlobal("cancelIdleCallback", clearTimeout);
 }
 
 /** Scroll an image near the viewport, or away from it. */
-export function bringNear(image: HTMLImageElement, isIntersecting = true): void {
+export function bringNear(image: Element, isIntersecting = true): void {
   const { last } = FakeIntersectionObserver;
   if (last.targets.has(image)) last.tell([{ target: image, isIntersecting }]);
 }
 
 /** Tell that an image is shown in another size. */
-export function resized(image: HTMLImageElement): void {
+export function resized(image: Element): void {
   const { last } = FakeResizeObserver;
   if (last.targets.has(image)) last.tell([{ target: image }]);
 }

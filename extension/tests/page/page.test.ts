@@ -213,6 +213,34 @@ test("a data: image that was asked for is sent as bytes", async () => {
   ]);
 });
 
+test.each([DATA, "blob:https://x.example/1"])(
+  "an image without an address on the web, %s, gets a badge by its bytes",
+  async (src) => {
+    haveFiles(readable);
+    showWithBadges(makeImage({ src }));
+    await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("ai"));
+    expect(asked.mock.calls.map(([{ kind }]) => kind)).toEqual(["check-bytes"]);
+  },
+);
+
+test("of one image that is shown twice in a place, the smaller has the badge", async () => {
+  const [large, small, other] = [makeImage(), makeImage(), makeImage()];
+  layOut(large, 0, 0, 400, 300);
+  layOut(small, 50, 50, 300, 200);
+  layOut(other, 500, 0, 400, 300);
+  showWithBadges(large, small, other);
+  const shown = () => badges().map((badge) => badge.classList.contains("placed"));
+  await vi.waitFor(() => expect(shown()).toEqual([false, true, true]));
+});
+
+test("where the user right-clicks no image, the card says so and nothing is sent", async () => {
+  haveFiles(readable);
+  await page.checkTarget("");
+  expect(card().textContent).toContain("no image here");
+  expect(actions()).toHaveLength(0);
+  expect(asked).not.toHaveBeenCalled();
+});
+
 test("where the server cannot have the file, the one shown here is sent", async () => {
   haveFiles(readable);
   asked.mockResolvedValueOnce(unavailable("blocked_address"));
@@ -238,7 +266,7 @@ test("where the page may not read it either, the browser is asked for access on 
   });
 });
 
-test("badges never send bytes: a failed one offers it, and only a click does it", async () => {
+test("the bytes of an image on the web are sent only after a click", async () => {
   haveFiles(readable);
   asked.mockResolvedValue(unavailable("blocked_address"));
   showWithBadges(makeImage());
@@ -325,6 +353,24 @@ test("at the time that the answer names, the page tries again by itself, without
   await vi.advanceTimersByTimeAsync(0);
   expect(states()).toEqual(["ai"]);
   vi.useRealTimers();
+});
+
+test("an image without an address on the web recovers, too, and is not cancelled", async () => {
+  haveFiles(readable);
+  asked.mockResolvedValue(down());
+  const image = makeImage({ src: DATA });
+  showWithBadges(image);
+  await vi.waitFor(() => expect(states()).toEqual(["unavailable"]));
+  expect(badges()[0]!.classList).toContain("dot");
+  asked.mockClear().mockResolvedValue(classified());
+  page.tryAgain();
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+  expect(checksOf("check-bytes")).toHaveLength(1);
+  asked.mockReturnValue(new Promise(() => {}));
+  bringNear(image, false);
+  bringNear(image);
+  bringNear(image, false);
+  expect(checksOf("cancel")).toHaveLength(0);
 });
 
 test("an image that scrolls away is not waited for", async () => {

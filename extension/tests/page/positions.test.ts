@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { badgeCorner, cardCorner, clippersOf, isCovered, visibleBox } from "../../lib/page/positions";
-import { box, layOut, makeImage } from "./layout";
+import { attach, box, layOut, makeImage } from "./layout";
 
 beforeEach(() => {
   document.body.innerHTML = "";
@@ -43,6 +43,14 @@ test("an image is seen as far as what scrolls around it lets it be", () => {
   expect(visibleBox(image, clippers)).toEqual(box(0, 20, 150, 100));
 });
 
+test("an image in a shadow root is cut off by what is around its host", () => {
+  const { elements } = nest("overflow: hidden", "");
+  const root = attach(elements[1]!, "<p style='overflow: clip'></p>");
+  const image = makeImage();
+  root.querySelector("p")!.append(image);
+  expect(clippersOf(image)).toEqual([root.querySelector("p"), elements[0]]);
+});
+
 test("what is fixed to the viewport is not cut off by what is around it", () => {
   const { image } = nest("overflow: hidden", "position: fixed", "");
   expect(clippersOf(image)).toEqual([]);
@@ -76,19 +84,31 @@ test.each([
   const over = document.createElement("div");
   over.style.cssText = style;
   elements[0]!.append(over);
-  const ours = document.createElement("div");
-  document.elementsFromPoint = () => [ours, over, image];
-  expect(isCovered(image, { x: 1, y: 1 }, ours)).toBe(covered);
+  expect(isCovered(image, [over, image])).toBe(covered);
 });
 
 test("an image within a window of the page is not covered by that window", () => {
   const { image, elements } = nest("position: fixed", "");
-  document.elementsFromPoint = () => [image, elements[1]!, elements[0]!];
-  expect(isCovered(image, { x: 1, y: 1 }, document.body)).toBe(false);
+  expect(isCovered(image, [image, elements[1]!, elements[0]!])).toBe(false);
+});
+
+test("an image in a shadow root is not covered by the window around its host", () => {
+  const { elements } = nest("position: fixed", "");
+  const root = attach(elements[1]!, "");
+  const image = makeImage();
+  root.append(image);
+  expect(isCovered(image, [image, elements[1]!, elements[0]!])).toBe(false);
+});
+
+test("a bar in a shadow root covers an image elsewhere", () => {
+  const { image } = nest("");
+  const host = document.createElement("div");
+  document.body.append(host);
+  const root = attach(host, "<p style='position: sticky'></p>");
+  expect(isCovered(image, [root.querySelector("p")!, host, image])).toBe(true);
 });
 
 test("nothing covers an image outside the view", () => {
   const { image } = nest("");
-  document.elementsFromPoint = () => [];
-  expect(isCovered(image, { x: -50, y: 1 }, document.body)).toBe(false);
+  expect(isCovered(image, [])).toBe(false);
 });

@@ -1,7 +1,12 @@
-import { expect, test } from "vitest";
-import { isSeen } from "../../lib/page/stack";
+import { afterEach, expect, test, vi } from "vitest";
+import { measure } from "../../lib/page/natural";
+import { hasSmallerCopy, isSeen } from "../../lib/page/stack";
 import type { Transparency } from "../../lib/page/transparency";
-import { type ImageFacts, layOut, makeImage } from "./layout";
+import { box, fakeImages, type ImageFacts, layOut, makeImage, styled } from "./layout";
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
 
 interface Layer extends ImageFacts {
   is?: Transparency;
@@ -11,14 +16,15 @@ interface Layer extends ImageFacts {
 
 /** Which images of a stack are seen. The uppermost is first. */
 function seenOf(...layers: Layer[]): boolean[] {
-  const images = layers.map(({ at = [0, 0], shown = [300, 200], ...facts }) => {
-    const image = makeImage({ shown, ...facts });
+  const images: Element[] = layers.map(({ at = [0, 0], shown = [300, 200], ...facts }, level) => {
+    const image = makeImage({ shown, src: `https://x.example/${level}.jpg`, ...facts });
     layOut(image, ...at, ...shown);
     return image;
   });
-  const transparencyOf = (image: HTMLImageElement) => layers[images.indexOf(image)]!.is ?? "unknown";
   const page = [document.createElement("figure"), document.body];
-  return images.map((image) => isSeen(image, [...images, ...page], transparencyOf));
+  return images.map((image) =>
+    isSeen(image, [...images, ...page], ({ element }) => layers[images.indexOf(element)]!.is ?? "unknown"),
+  );
 }
 
 const PHOTO: Layer = { is: "opaque" };
@@ -51,15 +57,59 @@ test("a small image on a large one, and one beside another, have nothing to do w
   expect(seenOf({ is: "unknown", at: [280, 0] }, PHOTO)).toEqual([true, true]);
 });
 
+test("it does not matter which of two copies is seen", () => {
+  const src = "https://x.example/same.jpg";
+  expect(seenOf({ is: "unknown", src }, { is: "unknown", src })).toEqual([true, false]);
+});
+
+const BACKGROUND = 'url("https://x.example/background.jpg")';
+
+/** Which are seen of an image and the background of the element around it. */
+function seenOver(backgroundImage: string, is: Transparency): boolean[] {
+  const [image, around] = [makeImage(), document.createElement("div")];
+  styled(around, { backgroundImage, backgroundSize: "cover" });
+  layOut(around, 0, 0, 300, 200);
+  const transparencyOf = () => is;
+  return [image, around].map((each) => isSeen(each, [image, around, document.body], transparencyOf));
+}
+
 test.each([
-  ["clear", "url(https://x.example/photo.jpg)", false],
-  ["unknown", "url(https://x.example/preview.jpg)", true],
-  ["opaque", "url(https://x.example/photo.jpg)", true],
-  ["clear", "linear-gradient(red, blue)", true],
-] as const)("an image that is %s over a background %s is seen: %s", (is, background, seen) => {
-  const [image, below] = [makeImage(), document.createElement("div")];
-  below.style.backgroundImage = background;
-  layOut(below, 0, 0, 300, 200);
-  document.body.append(below);
-  expect(isSeen(image, [image, below, document.body], () => is)).toBe(seen);
+  ["clear", [false, true]],
+  ["unknown", [true, false]],
+  ["opaque", [true, false]],
+] as const)("an image that is %s and its background are seen: %j", (is, seen) => {
+  expect(seenOver(BACKGROUND, is)).toEqual(seen);
+});
+
+test("a background without a picture hides nothing and is not hidden", () => {
+  expect(seenOver("linear-gradient(red, blue)", "clear")[0]).toBe(true);
+  expect(seenOver('url("data:image/svg+xml,drawing")', "clear")[0]).toBe(true);
+});
+
+test("an icon that is the background of a link over a photo hides nothing", async () => {
+  const [link, photo, src] = [document.createElement("a"), makeImage(), "https://x.example/play.png"];
+  fakeImages({ [src]: [128, 128] });
+  await measure(src);
+  const icon = { backgroundImage: `url("${src}")`, backgroundRepeat: "no-repeat" };
+  styled(link, { ...icon, backgroundSize: "48px" });
+  layOut(link, 0, 0, 300, 200);
+  expect(isSeen(photo, [link, photo], () => "opaque")).toBe(true);
+});
+
+test("a picture that the pointer does not reach counts as the uppermost", () => {
+  const [photo, clear] = [makeImage(), makeImage({ src: "https://x.example/clear.png" })];
+  expect(isSeen(clear, [photo], () => "clear")).toBe(false);
+  expect(isSeen(photo, [photo], () => "opaque")).toBe(true);
+});
+
+test("of the same image shown twice at a place, the smaller one is kept", () => {
+  const [url, other] = ["https://x.example/a.jpg", "https://x.example/b.jpg"];
+  const shown = [
+    { url, box: box(0, 0, 400, 300) },
+    { url, box: box(50, 50, 300, 200) },
+    { url, box: box(500, 0, 400, 300) },
+    { url: other, box: box(60, 60, 100, 100) },
+    { url: other, box: box(60, 60, 100, 100) },
+  ];
+  expect(shown.map((each) => hasSmallerCopy(each, shown))).toEqual([true, false, false, false, true]);
 });

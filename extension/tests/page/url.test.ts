@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isWebUrl } from "../../lib/page/url";
+import { isImageUrl, isWebUrl } from "../../lib/page/url";
 
 test.each([
   ["https://x.example/a.jpg", true],
@@ -15,4 +15,20 @@ test.each([
   ["", false],
 ])("%s is an address on the web: %s", (address, web) => {
   expect(isWebUrl(address)).toBe(web);
+});
+
+test.each([
+  ["https://x.example/a.jpg", true],
+  ["https://x.example/a?file=b.svg", true],
+  ["https://x.example/a.svg", false],
+  ["https://x.example/A.SVGZ?b#c", false],
+  ["https://me:secret@x.example/a.jpg", false],
+  ["data:image/png;base64,AAAA", true],
+  ["data:image/svg+xml,<svg/>", false],
+  ["data:text/html,<p>", false],
+  ["blob:https://x.example/1", true],
+  ["file:///a.jpg", false],
+  ["", false],
+])("%s may be the address of an image to judge: %s", (address, image) => {
+  expect(isImageUrl(address)).toBe(image);
 });
