@@ -2,11 +2,13 @@ import { browser } from "wxt/browser";
 import { defineContentScript } from "wxt/utils/define-content-script";
 import type { PageMessage } from "../lib/messages";
 import { Page } from "../lib/page/page";
-import { badgesEnabled, loadSettings, onSettings } from "../lib/settings";
+import { badgesEnabled, loadSettings, onSettings, type Settings } from "../lib/settings";
 
 export default defineContentScript({
   matches: ["http://*/*", "https://*/*"],
   allFrames: true,
+  // Frames without an address of their own (about:blank, srcdoc, blob:) belong to the page.
+  matchOriginAsFallback: true,
   async main(ctx) {
     if (!(document.documentElement instanceof HTMLElement)) return;
     const page = new Page();
@@ -16,13 +18,18 @@ export default defineContentScript({
       else void page.checkTarget(message.url);
     };
     browser.runtime.onMessage.addListener(onMessage);
-    const stopListening = onSettings((settings) => {
-      page.setBadges(badgesEnabled(settings, location));
+    const apply = (settings: Settings) => page.setBadges(badgesEnabled(settings, window));
+    const stopListening = onSettings(apply);
+    ctx.addEventListener(window, "pageshow", async ({ persisted }) => {
+      if (!persisted) return;
+      // While the browser kept the page for "back", it may have missed answers and settings.
+      page.setBadges(false);
+      apply(await loadSettings());
     });
     ctx.onInvalidated(() => {
       stopListening();
       page.stop();
     });
-    page.setBadges(badgesEnabled(await loadSettings(), location));
+    apply(await loadSettings());
   },
 });

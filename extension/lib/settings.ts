@@ -106,11 +106,15 @@ function siteOf(line: string): string | undefined {
 }
 
 /** Whether a page's images get badges automatically. */
-export function badgesEnabled({ badges, server, sitesOff }: Settings, page: Location): boolean {
-  // A frame counts as part of the top page, if the browser reveals it.
-  const top = page.ancestorOrigins?.[page.ancestorOrigins.length - 1];
-  const hosts = [page.hostname, ...(top && URL.canParse(top) ? [new URL(top).hostname] : [])];
-  const ours = page.origin === new URL(server).origin;
-  const onTheWeb = /^https?:$/.test(page.protocol);
-  return badges && onTheWeb && !ours && !hosts.some((host) => isListed(host, sitesOff));
+export function badgesEnabled(
+  { badges, server, sitesOff }: Settings,
+  { location, origin }: Pick<Window, "location" | "origin">,
+): boolean {
+  // A frame counts as part of the top page, if the browser reveals it. The origin is that of the page
+  // around a frame without an address of its own.
+  const top = location.ancestorOrigins?.[location.ancestorOrigins.length - 1] ?? "";
+  const pages = [origin, location.origin, top].filter((page) => /^https?:/.test(page));
+  const isListedPage = (page: string) => isListed(new URL(page).hostname, sitesOff);
+  const isOurs = pages.includes(new URL(server).origin);
+  return badges && pages.length > 0 && !isOurs && !pages.some(isListedPage);
 }

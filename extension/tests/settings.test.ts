@@ -79,10 +79,10 @@ test("what was saved is loaded, and those who listen are told", async () => {
   expect(told).not.toHaveBeenCalled();
 });
 
-const page = (href: string, top?: string): Location => {
-  const { hostname, origin, protocol } = new URL(href);
+/** A page. A frame without an address of its own has the origin of another page. */
+const page = (href: string, top?: string, origin = new URL(href).origin): Window => {
   const ancestorOrigins = top ? ["https://between.example", top] : [];
-  return { hostname, origin, protocol, ancestorOrigins } as never;
+  return { origin, location: { origin: new URL(href).origin, ancestorOrigins } } as never;
 };
 
 test.each([
@@ -104,9 +104,18 @@ test.each([
     { sitesOff: ["news.example"] },
     false,
   ],
+  ["a frame that the page wrote", page("about:srcdoc", "", "https://news.example"), {}, true],
+  [
+    "a frame that a listed site wrote",
+    page("about:srcdoc", "", "https://news.example"),
+    { sitesOff: ["news.example"] },
+    false,
+  ],
+  ["a frame without any origin", page("about:srcdoc", "https://news.example", "null"), {}, true],
   ["the server's own pages", page("http://127.0.0.1:8750/"), {}, false],
   ["another port of its host", page("http://127.0.0.1:9000/"), {}, true],
   ["a local file", page("file:///home/a.html"), {}, false],
-])("badges on %s", (_name, location, change, wanted) => {
-  expect(badgesEnabled({ ...DEFAULTS, ...change }, location)).toBe(wanted);
+  ["a frame of a local file", page("about:srcdoc", "file://", "null"), {}, false],
+])("badges on %s", (_name, window, change, wanted) => {
+  expect(badgesEnabled({ ...DEFAULTS, ...change }, window)).toBe(wanted);
 });
