@@ -16,15 +16,15 @@ beforeEach(() => {
 });
 
 const tab = { id: 7 } as never;
-const clicked = (srcUrl?: string) =>
-  onMenuClicked({ menuItemId: "check-image", frameId: 3, srcUrl } as never, tab);
+const clicked = (srcUrl?: string, mediaType = "image") =>
+  onMenuClicked({ menuItemId: "check-image", frameId: 3, srcUrl, mediaType } as never, tab);
 
-test("the menu has one entry, on images", () => {
+test("the menu has one entry, wherever an image may be", () => {
   createMenu();
   expect(create).toHaveBeenCalledExactlyOnceWith({
     id: "check-image",
     title: "Check image",
-    contexts: ["image"],
+    contexts: ["image", "video", "link", "page", "frame"],
   });
 });
 
@@ -40,6 +40,11 @@ test("a click has the frame show a check of the image", async () => {
 
 test("an address that the browser does not tell is left to the page to find", async () => {
   await clicked(undefined);
+  expect(sendMessage.mock.calls[0]![1]).toEqual({ kind: "show-check", url: "" });
+});
+
+test("the address of a video is not taken for its poster's", async () => {
+  await clicked("https://x.example/film.mp4", "video");
   expect(sendMessage.mock.calls[0]![1]).toEqual({ kind: "show-check", url: "" });
 });
 

@@ -1,4 +1,4 @@
-/** The "Check image" entry of the menu that a right-click on an image opens. */
+/** The "Check image" entry of the menu that a right-click opens. */
 
 import { type Browser, browser } from "wxt/browser";
 import type { ShowCheck } from "../messages";
@@ -12,7 +12,8 @@ export function createMenu(): void {
   browser.contextMenus.create({
     id: MENU_ID,
     title: browser.i18n.getMessage("menu_check_image"),
-    contexts: ["image"],
+    // The browser tells only of some images. To it, a background is the page or a link.
+    contexts: ["image", "video", "link", "page", "frame"],
   });
 }
 
@@ -22,7 +23,7 @@ export async function onMenuClicked(
   tab: Browser.tabs.Tab | undefined,
 ): Promise<void> {
   if (info.menuItemId !== MENU_ID || tab?.id === undefined) return;
-  const message: ShowCheck = { kind: "show-check", url: info.srcUrl ?? "" };
+  const message: ShowCheck = { kind: "show-check", url: imageUrl(info) };
   const frameId = info.frameId ?? 0;
   const show = () => browser.tabs.sendMessage(tab.id!, message, { frameId });
   try {
@@ -34,6 +35,11 @@ export async function onMenuClicked(
   } catch {
     await showNotAvailable(tab.id);
   }
+}
+
+/** The address of the image. Empty if the browser does not report it: the page then finds it. */
+function imageUrl({ mediaType, srcUrl }: Browser.contextMenus.OnClickData): string {
+  return mediaType === "image" && srcUrl ? srcUrl : "";
 }
 
 /** The browser allows no extension on its own pages. Show that on the toolbar button. */
