@@ -50,6 +50,8 @@ def chromium(playwright: Playwright, profile: Path, **options: object) -> Iterat
         executable_path=_program(),
         headless=False,  # a flag says how
         args=[*_FLAGS, *_WITH_EXTENSION],
+        # As people's browsers do, keep pages to which one may go back.
+        ignore_default_args=["--disable-back-forward-cache"],
         **options,  # type: ignore[arg-type]
     )
     try:

@@ -26,13 +26,18 @@ def serve_photograph(site: HTTPServer, path: str, name: str = "chelsea") -> str:
 
 
 def serve_page(
-    site: HTTPServer, body: str, *, head: str = "", headers: dict[str, str] | None = None
+    site: HTTPServer,
+    body: str,
+    *,
+    head: str = "",
+    headers: dict[str, str] | None = None,
+    path: str = "/page",
 ) -> str:
-    """Serve a page at a path of its own, and return its address."""
+    """Serve a page at a path, and return its address."""
     document = f"<!doctype html><html lang=en><title>A page</title>{head}<body>{body}</body></html>"
     response = Response(document, content_type="text/html; charset=utf-8", headers=headers)
-    site.expect_request("/page").respond_with_response(response)
-    return site.url_for("/page")
+    site.expect_request(path).respond_with_response(response)
+    return site.url_for(path)
 
 
 def img(src: str, alt: str = "", width: int = 300) -> str:

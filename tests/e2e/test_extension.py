@@ -1,8 +1,4 @@
-"""The extension in a real Chromium, before a real server, worker and store.
-
-A headless browser shows no native menus. "Check image" is therefore chosen by dispatching to the
-service worker the very event that the browser dispatches, after a real right-click on the page.
-"""
+"""The extension in a real Chromium, before a real server, worker and store."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ import re
 
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -19,47 +15,16 @@ from backend.supervisor import Supervisor
 from tests.conftest import until
 from tests.e2e.axe import axe_violations
 from tests.e2e.browser import EXTENSION_ID, service_worker
+from tests.e2e.extension import (
+    JUDGED,
+    badge,
+    card,
+    change_settings,
+    check_image,
+    worker_requests,
+)
 from tests.e2e.pages import TYPES, img, serve_image, serve_page, serve_photograph
 from tests.pictures import drawing, encoded, photograph
-
-JUDGED = ".badge:is([data-state=ai], [data-state=uncertain], [data-state=real])"
-
-
-def badge(page: Page, alt: str, state: str = "") -> Locator:
-    """The badge of the image that is described so; in a state, if one is given."""
-    return page.locator(f"{state or '.badge'}.placed[aria-label$='“{alt}”']")
-
-
-def card(page: Page) -> Locator:
-    return page.get_by_role("dialog")
-
-
-def check_image(
-    context: BrowserContext, page: Page, image: Locator, src: str | None = None
-) -> None:
-    """Right-click an image and choose "Check image"."""
-    page.bring_to_front()
-    image.click(button="right")
-    service_worker(context).evaluate(
-        """async (srcUrl) => {
-            const [tab] = await chrome.tabs.query({ active: true, currentWindow: true });
-            const info = { menuItemId: "check-image", mediaType: "image", frameId: 0, srcUrl };
-            chrome.contextMenus.onClicked.dispatch(info, tab);
-        }""",
-        src if src is not None else image.evaluate("image => image.currentSrc"),
-    )
-
-
-def change_settings(context: BrowserContext, **settings: object) -> None:
-    service_worker(context).evaluate("settings => chrome.storage.local.set(settings)", settings)
-
-
-def worker_requests(site: HTTPServer, path: str) -> int:
-    """Count the requests for a path that came from Assay and not from the browser."""
-    return sum(
-        request.path == path and "Mozilla" not in str(request.user_agent) for request, _ in site.log
-    )
-
 
 # From page load to badge
 
