@@ -2,7 +2,7 @@ import { type Browser, browser } from "wxt/browser";
 import { defineBackground } from "wxt/utils/define-background";
 import { Api } from "../lib/api";
 import type { CheckRequest, WorkerRequest } from "../lib/messages";
-import { loadSettings } from "../lib/settings";
+import { loadSettings, migrateSettings } from "../lib/settings";
 import { type Failure, type Outcome, unavailable } from "../lib/verdict";
 import { Checker } from "../lib/worker/checker";
 import { clearCache } from "../lib/worker/cache";
@@ -19,8 +19,8 @@ export default defineBackground(() => {
   const uploads = new Uploads(currentApi, gate);
 
   browser.runtime.onInstalled.addListener(createMenu);
+  browser.runtime.onInstalled.addListener(() => void migrateSettings());
   browser.contextMenus.onClicked.addListener(onMenuClicked);
-  browser.action.onClicked.addListener(() => void browser.runtime.openOptionsPage());
   browser.storage.local.onChanged.addListener((changes) => {
     // Firefox also reports what was stored again unchanged.
     const isNew = (name: "server" | "key") => changes[name]?.oldValue !== changes[name]?.newValue;

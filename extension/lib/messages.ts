@@ -72,7 +72,12 @@ export interface TryAgain {
   kind: "try-again";
 }
 
-export type PageMessage = ShowCheck | TryAgain;
+/** From the popup to all frames of a page: check all images, although badges may be off. */
+export interface CheckPage {
+  kind: "check-page";
+}
+
+export type PageMessage = ShowCheck | TryAgain | CheckPage;
 
 /** How often a check is asked for. The browser may stop the worker at any time. */
 const ATTEMPTS = 3;

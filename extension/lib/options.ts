@@ -9,6 +9,7 @@ import {
   hostPattern,
   isLocal,
   loadSettings,
+  type Look,
   normaliseServer,
   readSites,
   type Settings,
@@ -19,15 +20,25 @@ export class OptionsForm {
   private readonly form: HTMLFormElement;
   private readonly server: HTMLInputElement;
   private readonly key: HTMLInputElement;
-  private readonly badges: HTMLInputElement;
-  private readonly sites: HTMLTextAreaElement;
+  private readonly mode: HTMLSelectElement;
+  private readonly sitesOff: HTMLTextAreaElement;
+  private readonly sitesOn: HTMLTextAreaElement;
+  private readonly fullLabels: HTMLInputElement;
+  private readonly corner: HTMLSelectElement;
+  private readonly size: HTMLSelectElement;
+  private readonly flagged: HTMLSelectElement;
 
   constructor(private readonly page: Document) {
     this.form = page.forms[0]!;
     this.server = this.field("server");
     this.key = this.field("key");
-    this.badges = this.field("badges");
-    this.sites = this.field("sites");
+    this.mode = this.field("mode");
+    this.sitesOff = this.field("sites-off");
+    this.sitesOn = this.field("sites-on");
+    this.fullLabels = this.field("full-labels");
+    this.corner = this.field("corner");
+    this.size = this.field("size");
+    this.flagged = this.field("flagged");
   }
 
   /** Show the settings, add the listeners, and test the connection. */
@@ -48,13 +59,14 @@ export class OptionsForm {
   /** Save the input, if all of it is valid. */
   async save(): Promise<void> {
     this.show("saved", "");
-    const [server, sitesOff] = [this.readServer(), this.readSites()];
-    if (!server || !sitesOff) return;
+    const server = this.readServer();
+    const [sitesOff, sitesOn] = [this.readSites(this.sitesOff), this.readSites(this.sitesOn)];
+    if (!server || !sitesOff || !sitesOn) return;
     // Request the permission first. An `await` before it would use up the user's click.
     if (!(await requestAccess(server))) {
       return this.showError(this.server, text("options_server_denied", new URL(server).host));
     }
-    const settings = { server, key: this.readKey(), badges: this.badges.checked, sitesOff };
+    const settings = { server, key: this.readKey(), sitesOff, sitesOn, ...this.readChoices() };
     await saveSettings(settings);
     this.fill(settings);
     this.show("saved", text("options_saved"));
@@ -83,7 +95,8 @@ export class OptionsForm {
     this.show("saved", "");
     if (field === this.server || field === this.key) this.showConnection(undefined, "");
     if (field === this.server) this.showError(this.server, "");
-    if (field === this.sites) this.showError(this.sites, "");
+    if (field === this.sitesOff || field === this.sitesOn) this.showError(field, "");
+    if (field === this.mode) this.showSites();
   }
 
   private async reset(): Promise<void> {
@@ -93,11 +106,35 @@ export class OptionsForm {
     await this.connect(DEFAULTS);
   }
 
-  private fill({ server, key, badges, sitesOff }: Settings): void {
-    this.server.value = server;
-    this.key.value = key;
-    this.badges.checked = badges;
-    this.sites.value = sitesOff.join("\n");
+  private fill(settings: Omit<Settings, "pausedUntil">): void {
+    this.server.value = settings.server;
+    this.key.value = settings.key;
+    this.mode.value = settings.mode;
+    this.sitesOff.value = settings.sitesOff.join("\n");
+    this.sitesOn.value = settings.sitesOn.join("\n");
+    this.fullLabels.checked = settings.fullLabels;
+    this.corner.value = settings.corner;
+    this.size.value = settings.size;
+    this.flagged.value = settings.flagged;
+    this.showSites();
+  }
+
+  /** What is chosen in fields in which nothing can be wrong. */
+  private readChoices(): Look & Pick<Settings, "mode"> {
+    return {
+      mode: this.mode.value as Settings["mode"],
+      fullLabels: this.fullLabels.checked,
+      corner: this.corner.value as Look["corner"],
+      size: this.size.value as Look["size"],
+      flagged: this.flagged.value as Look["flagged"],
+    };
+  }
+
+  /** Show the list of sites that the mode uses, and one with an error. */
+  private showSites(): void {
+    const { value } = this.mode;
+    this.page.getElementById("off")!.hidden = value !== "everywhere" && !isInvalid(this.sitesOff);
+    this.page.getElementById("on")!.hidden = value !== "chosen" && !isInvalid(this.sitesOn);
   }
 
   /** The entered server address in normal form. An invalid one shows an error. */
@@ -110,10 +147,11 @@ export class OptionsForm {
   }
 
   /** The entered sites. Invalid lines show an error. */
-  private readSites(): string[] | undefined {
-    const { sites, invalid } = readSites(this.sites.value);
+  private readSites(field: HTMLTextAreaElement): string[] | undefined {
+    const { sites, invalid } = readSites(field.value);
     const [first] = invalid;
-    this.showError(this.sites, first === undefined ? "" : text("options_sites_invalid", first));
+    this.showError(field, first === undefined ? "" : text("options_sites_invalid", first));
+    this.showSites();
     return first === undefined ? sites : undefined;
   }
 
@@ -138,6 +176,10 @@ export class OptionsForm {
   private field<Field extends HTMLElement>(id: string): Field {
     return this.page.getElementById(id) as Field;
   }
+}
+
+function isInvalid(field: HTMLElement): boolean {
+  return field.getAttribute("aria-invalid") === "true";
 }
 
 /** Request access to a server. A server on this machine needs no permission. */

@@ -2,30 +2,64 @@
 
 import { browser } from "wxt/browser";
 
-export interface Settings {
+/** Which pages' images are checked without being asked for: all, those of chosen sites, or none. */
+export type Mode = "everywhere" | "chosen" | "manual";
+
+/** A corner of an image. Its start is on the right on pages that are written from right to left. */
+export type Corner = "top-start" | "top-end" | "bottom-start" | "bottom-end";
+
+/** How badges and flagged images look. */
+export interface Look {
+  /** Whether "No sign of AI" is a pill with text, too, and not a dot that opens. */
+  fullLabels: boolean;
+  corner: Corner;
+  size: "normal" | "large";
+  /** What happens to images that are likely AI-made. */
+  flagged: "show" | "blur" | "hide";
+}
+
+export interface Settings extends Look {
   /** The server's address, without a trailing slash. */
   server: string;
   /** The API key. Empty for none. */
   key: string;
-  /** Whether images get badges automatically. */
-  badges: boolean;
-  /** Hosts without automatic badges. Subdomains are included. */
+  mode: Mode;
+  /** The hosts that "everywhere" leaves out. Subdomains are included. */
   sitesOff: string[];
+  /** The hosts of "chosen". Subdomains are included. */
+  sitesOn: string[];
+  /** Nothing is checked automatically before this time, in milliseconds since the epoch. */
+  pausedUntil: number;
 }
 
 export const DEFAULTS: Readonly<Settings> = {
   server: "http://127.0.0.1:8750",
   key: "",
-  badges: true,
+  mode: "everywhere",
   sitesOff: [],
+  sitesOn: [],
+  pausedUntil: 0,
+  fullLabels: false,
+  corner: "top-start",
+  size: "normal",
+  flagged: "show",
 };
 
 export async function loadSettings(): Promise<Settings> {
   return { ...DEFAULTS, ...(await browser.storage.local.get({ ...DEFAULTS })) };
 }
 
-export async function saveSettings(settings: Settings): Promise<void> {
-  await browser.storage.local.set({ ...settings });
+/** Save all settings, or some of them. */
+export async function saveSettings(change: Partial<Settings>): Promise<void> {
+  await browser.storage.local.set({ ...change });
+}
+
+/** Convert the settings of a version that could only turn badges on and off. */
+export async function migrateSettings(): Promise<void> {
+  const { badges } = await browser.storage.local.get("badges");
+  if (badges === undefined) return;
+  if (badges === false) await saveSettings({ mode: "manual" });
+  await browser.storage.local.remove("badges");
 }
 
 /** Call back with the new settings after each change. Returns a function that stops it. */
@@ -33,6 +67,28 @@ export function onSettings(callback: (settings: Settings) => void): () => void {
   const listener = async () => callback(await loadSettings());
   browser.storage.local.onChanged.addListener(listener);
   return () => browser.storage.local.onChanged.removeListener(listener);
+}
+
+/** Whether automatic checks are paused. */
+export function isPaused({ pausedUntil }: Pick<Settings, "pausedUntil">): boolean {
+  return Date.now() < pausedUntil;
+}
+
+/** Whether a site's images are checked automatically, while nothing is paused. */
+export function isSiteOn({ mode, sitesOff, sitesOn }: Settings, host: string): boolean {
+  if (mode === "manual") return false;
+  return mode === "chosen" ? isListed(host, sitesOn) : !isListed(host, sitesOff);
+}
+
+/** The change of settings that turns automatic checks of a site on or off. */
+export function withSite(
+  { mode, sitesOff, sitesOn }: Settings,
+  host: string,
+  on: boolean,
+): Partial<Settings> {
+  const without = (sites: string[]) => sites.filter((site) => !isListed(host, [site]));
+  if (mode === "chosen") return { sitesOn: on ? [...sitesOn, host] : without(sitesOn) };
+  return { sitesOff: on ? without(sitesOff) : [...sitesOff, host] };
 }
 
 /** A host name or IP address. Browsers accept more, and escape it: Chrome does so with spaces. */
@@ -107,14 +163,18 @@ function siteOf(line: string): string | undefined {
 
 /** Whether a page's images get badges automatically. */
 export function badgesEnabled(
-  { badges, server, sitesOff }: Settings,
+  settings: Settings,
   { location, origin }: Pick<Window, "location" | "origin">,
 ): boolean {
+  const { mode, server, sitesOff, sitesOn } = settings;
+  if (mode === "manual" || isPaused(settings)) return false;
   // A frame counts as part of the top page, if the browser reveals it. The origin is that of the page
   // around a frame without an address of its own.
   const top = location.ancestorOrigins?.[location.ancestorOrigins.length - 1] ?? "";
   const pages = [origin, location.origin, top].filter((page) => /^https?:/.test(page));
-  const isListedPage = (page: string) => isListed(new URL(page).hostname, sitesOff);
-  const isOurs = pages.includes(new URL(server).origin);
-  return badges && pages.length > 0 && !isOurs && !pages.some(isListedPage);
+  const hosts = pages.map((page) => new URL(page).hostname);
+  const outermost = hosts.at(-1);
+  if (outermost === undefined || pages.includes(new URL(server).origin)) return false;
+  if (mode === "chosen") return isListed(outermost, sitesOn);
+  return !hosts.some((host) => isListed(host, sitesOff));
 }

@@ -48,7 +48,7 @@ test("a key that is entered in the options ends the trouble on all pages", async
 
 test("other settings make no page try again", async () => {
   await send({ kind: "check-url", url: "a" });
-  await saveSettings({ ...DEFAULTS, server: server.url, badges: false });
+  await saveSettings({ ...DEFAULTS, server: server.url, mode: "manual" });
   expect(toPages).not.toHaveBeenCalled();
 });
 

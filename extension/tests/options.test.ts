@@ -30,11 +30,11 @@ async function open(): Promise<OptionsForm> {
 }
 
 test("the page shows the settings and tries the connection at once", async () => {
-  await saveSettings({ ...DEFAULTS, server: "http://localhost:1", badges: false, sitesOff: ["a.example", "b"] });
+  await saveSettings({ ...DEFAULTS, server: "http://localhost:1", mode: "chosen", sitesOff: ["a.example", "b"] });
   await open();
   expect(server().value).toBe("http://localhost:1");
-  expect(byId<HTMLInputElement>("badges").checked).toBe(false);
-  expect(byId<HTMLTextAreaElement>("sites").value).toBe("a.example\nb");
+  expect(byId<HTMLSelectElement>("mode").value).toBe("chosen");
+  expect(byId<HTMLTextAreaElement>("sites-off").value).toBe("a.example\nb");
   expect(fetched.mock.calls[0]![0]).toBe("http://localhost:1/readyz");
   expect(textOf("connection")).toMatch(/^Connected\. Model m1 is ready and answered in \d+ ms\.$/);
   expect(byId("connection").dataset.ok).toBe("true");
@@ -121,17 +121,17 @@ test('"Connected" does not come beside an address that was edited meanwhile', as
 
 test("a line that is no site is told, and nothing is saved", async () => {
   const form = await open();
-  byId<HTMLTextAreaElement>("sites").value = "a.example\nexa mple";
+  byId<HTMLTextAreaElement>("sites-off").value = "a.example\nexa mple";
   await form.save();
-  expect(textOf("sites-error")).toContain("“exa mple” is not a site");
-  expect(byId("sites").getAttribute("aria-invalid")).toBe("true");
+  expect(textOf("sites-off-error")).toContain("“exa mple” is not a site");
+  expect(byId("sites-off").getAttribute("aria-invalid")).toBe("true");
   expect(textOf("saved")).toBe("");
   expect(await loadSettings()).toEqual(DEFAULTS);
-  type("sites", "a.example\n*.x.y");
-  expect(textOf("sites-error")).toBe("");
+  type("sites-off", "a.example\n*.x.y");
+  expect(textOf("sites-off-error")).toBe("");
   await form.save();
   expect((await loadSettings()).sitesOff).toEqual(["a.example", "*.x.y"]);
-  expect(byId<HTMLTextAreaElement>("sites").value).toBe("a.example\n*.x.y");
+  expect(byId<HTMLTextAreaElement>("sites-off").value).toBe("a.example\n*.x.y");
 });
 
 test("what is no address is not saved, and said beside the field", async () => {
@@ -183,9 +183,42 @@ test("a key that is not accepted is not explained as a problem of origins", asyn
 });
 
 test("reset brings the defaults back", async () => {
-  await saveSettings({ ...DEFAULTS, server: "http://localhost:1", badges: false, sitesOff: ["a.example"] });
+  await saveSettings({ ...DEFAULTS, server: "http://localhost:1", mode: "chosen", sitesOff: ["a.example"] });
   await open();
   byId("reset").click();
   await vi.waitFor(async () => expect(await loadSettings()).toEqual(DEFAULTS));
   expect(server().value).toBe(DEFAULTS.server);
+});
+
+test("how badges look, and what happens to flagged images, is saved", async () => {
+  await saveSettings({ pausedUntil: 5 });
+  const form = await open();
+  byId<HTMLSelectElement>("mode").value = "chosen";
+  byId<HTMLTextAreaElement>("sites-on").value = "a.example";
+  byId("full-labels").click();
+  byId<HTMLSelectElement>("corner").value = "bottom-end";
+  byId<HTMLSelectElement>("size").value = "large";
+  byId<HTMLSelectElement>("flagged").value = "blur";
+  await form.save();
+  expect(await loadSettings()).toEqual({
+    ...DEFAULTS,
+    mode: "chosen",
+    sitesOn: ["a.example"],
+    fullLabels: true,
+    corner: "bottom-end",
+    size: "large",
+    flagged: "blur",
+    pausedUntil: 5, // The popup's own setting.
+  });
+});
+
+test.each([
+  ["everywhere", ["off"]],
+  ["chosen", ["on"]],
+  ["manual", []],
+])("the mode %s shows the lists of sites %j", async (mode, shown) => {
+  await open();
+  byId<HTMLSelectElement>("mode").value = mode;
+  byId("mode").dispatchEvent(new Event("input", { bubbles: true }));
+  expect(["off", "on"].filter((id) => !byId(id).hidden)).toEqual(shown);
 });

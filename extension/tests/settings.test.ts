@@ -1,13 +1,18 @@
 import { expect, test, vi } from "vitest";
+import { fakeBrowser } from "wxt/testing";
 import {
   badgesEnabled,
   DEFAULTS,
   hostPattern,
+  isSiteOn,
   loadSettings,
+  migrateSettings,
   normaliseServer,
   onSettings,
   readSites,
   saveSettings,
+  type Settings,
+  withSite,
 } from "../lib/settings";
 
 test.each([
@@ -69,7 +74,7 @@ test("what was saved is loaded, and those who listen are told", async () => {
   expect(await loadSettings()).toEqual(DEFAULTS);
   const told = vi.fn();
   const stop = onSettings(told);
-  const settings = { ...DEFAULTS, server: "https://a.example", badges: false, sitesOff: ["b.example"] };
+  const settings = { ...DEFAULTS, server: "https://a.example", mode: "manual" as const, sitesOff: ["b.example"] };
   await saveSettings(settings);
   await vi.waitFor(() => expect(told).toHaveBeenCalledWith(settings));
   expect(await loadSettings()).toEqual(settings);
@@ -77,6 +82,26 @@ test("what was saved is loaded, and those who listen are told", async () => {
   told.mockClear();
   await saveSettings(DEFAULTS);
   expect(told).not.toHaveBeenCalled();
+});
+
+test.each([
+  [false, "manual"],
+  [true, "everywhere"],
+] as const)("badges that were %s by an older version are the mode %s", async (badges, mode) => {
+  await fakeBrowser.storage.local.set({ badges, sitesOff: ["b.example"] });
+  await migrateSettings();
+  expect(await loadSettings()).toEqual({ ...DEFAULTS, mode, sitesOff: ["b.example"] });
+  await saveSettings({ mode: "chosen" });
+  await migrateSettings(); // The next update finds nothing to convert.
+  expect((await loadSettings()).mode).toBe("chosen");
+});
+
+test.each(["everywhere", "chosen"] as const)("a site can be switched off and on: %s", (mode) => {
+  const start: Settings = { ...DEFAULTS, mode, sitesOff: ["a.example"], sitesOn: ["b.example"] };
+  const on = { ...start, ...withSite(start, "m.a.example", true) };
+  expect(isSiteOn(on, "m.a.example")).toBe(true);
+  const off = { ...start, ...withSite(start, "m.b.example", false) };
+  expect(isSiteOn(off, "m.b.example")).toBe(false);
 });
 
 /** A page. A frame without an address of its own has the origin of another page. */
@@ -87,7 +112,35 @@ const page = (href: string, top?: string, origin = new URL(href).origin): Window
 
 test.each([
   ["any page", page("https://news.example/a"), {}, true],
-  ["badges off", page("https://news.example/a"), { badges: false }, false],
+  ["manual mode", page("https://news.example/a"), { mode: "manual" }, false],
+  ["a pause", page("https://news.example/a"), { pausedUntil: Date.now() + 60_000 }, false],
+  ["a pause that is over", page("https://news.example/a"), { pausedUntil: Date.now() - 1 }, true],
+  ["a site that was not chosen", page("https://news.example/a"), { mode: "chosen" }, false],
+  ["a chosen site", page("https://m.news.example/"), { mode: "chosen", sitesOn: ["news.example"] }, true],
+  [
+    "a chosen site that is also off elsewhere",
+    page("https://news.example/"),
+    { mode: "chosen", sitesOn: ["news.example"], sitesOff: ["news.example"] },
+    true,
+  ],
+  [
+    "a frame on a chosen site",
+    page("https://ads.example/", "https://news.example"),
+    { mode: "chosen", sitesOn: ["news.example"] },
+    true,
+  ],
+  [
+    "a frame of a chosen site elsewhere",
+    page("https://news.example/", "https://other.example"),
+    { mode: "chosen", sitesOn: ["news.example"] },
+    false,
+  ],
+  [
+    "a frame that a chosen site wrote",
+    page("about:srcdoc", "", "https://news.example"),
+    { mode: "chosen", sitesOn: ["news.example"] },
+    true,
+  ],
   ["a listed site", page("https://news.example/a"), { sitesOff: ["news.example"] }, false],
   ["its subdomain", page("https://m.news.example/"), { sitesOff: ["news.example"] }, false],
   ["a subdomain of *.site", page("https://m.news.example/"), { sitesOff: ["*.news.example"] }, false],
@@ -116,6 +169,6 @@ test.each([
   ["another port of its host", page("http://127.0.0.1:9000/"), {}, true],
   ["a local file", page("file:///home/a.html"), {}, false],
   ["a frame of a local file", page("about:srcdoc", "file://", "null"), {}, false],
-])("badges on %s", (_name, window, change, wanted) => {
-  expect(badgesEnabled({ ...DEFAULTS, ...change }, window)).toBe(wanted);
+] as const)("badges on %s", (_name, window, change, wanted) => {
+  expect(badgesEnabled({ ...DEFAULTS, ...(change as Partial<Settings>) }, window)).toBe(wanted);
 });

@@ -12,7 +12,7 @@ test("the toolbar button shows that the server is in trouble, and why, until it 
   expect(await title()).toMatch(/^Assay: API key missing\. .*Enter it in the options/);
   await showTrouble(undefined);
   expect(await badgeText()).toBe("");
-  expect(await title()).toBe("Assay options");
+  expect(await title()).toBe("Assay");
 });
 
 test("all tabs are told to try again, also if one has no content script", async () => {

@@ -1,24 +1,32 @@
 /**
- * The badge of one image: a button in the overlay that shows the result. It is a small dot on small
- * images, and while the server is in trouble: the toolbar button and the card tell of that.
+ * The badge of one image: a button in the overlay that shows the result. It is a small dot if there
+ * is no sign of AI, on small images, and while the server is in trouble: the toolbar button and the
+ * card tell of that. The dot opens under the pointer and with the focus.
  */
 
 import { make } from "../dom";
-import { type Outcome, retryTime, stateOf } from "../verdict";
-import { badgeName, badgeWords, direction } from "../i18n";
+import { type Outcome, retryTime, type State, stateOf } from "../verdict";
+import { badgeName, badgeWords, direction, text } from "../i18n";
+import type { Look } from "../settings";
 import { drawMark } from "./mark";
 import { nameOf } from "./picture";
-import type { Point } from "./positions";
+import type { Anchor } from "./positions";
 
 /** Smallest shown width and height, in CSS pixels, of an image whose badge has text. */
 const MIN_WIDTH_FOR_TEXT = 200;
 const MIN_HEIGHT_FOR_TEXT = 120;
+
+/** States that need no attention. */
+const QUIET: readonly State[] = ["checking", "real"];
 
 export class Badge {
   readonly button = make("button", "badge");
   outcome: Outcome | undefined;
   private shown = "";
   private isSmall = false;
+  private isQuiet = true;
+  /** Whether the image is blurred or hidden. */
+  private isVeiled = false;
 
   constructor(
     readonly image: Element,
@@ -32,16 +40,39 @@ export class Badge {
 
   show(outcome: Outcome | undefined): void {
     this.outcome = outcome;
-    const state = stateOf(outcome);
-    const { word, extra } = badgeWords(outcome);
+    this.draw();
+    this.shape();
+  }
+
+  setLook({ fullLabels, size }: Look): void {
+    this.isQuiet = !fullLabels;
+    this.button.classList.toggle("large", size === "large");
+    this.shape();
+  }
+
+  /** Offer to show the image, while it is blurred or hidden. */
+  setVeiled(isVeiled: boolean): void {
+    if (isVeiled === this.isVeiled) return;
+    this.isVeiled = isVeiled;
+    this.draw();
+  }
+
+  get isPlaced(): boolean {
+    return this.shown !== "";
+  }
+
+  private draw(): void {
+    const state = stateOf(this.outcome);
+    const { word, extra } = badgeWords(this.outcome);
     const words = make("span", "words", make("span", "word", word));
     if (extra) words.append(" ", make("span", "extra", extra));
-    const name = badgeName(outcome, nameOf(this.image));
+    if (this.isVeiled) words.append(" ", make("span", "reveal", text("badge_reveal")));
+    const plainName = badgeName(this.outcome, nameOf(this.image));
+    const name = this.isVeiled ? text("name_veiled", plainName) : plainName;
     this.button.dataset.state = state;
     this.button.setAttribute("aria-label", name);
     this.button.title = name;
     this.button.replaceChildren(drawMark(state), words);
-    this.shape();
   }
 
   /** Fit the badge to the visible width of its image, and to its height. */
@@ -51,9 +82,9 @@ export class Badge {
     this.button.style.setProperty("--room", `${Math.round(width)}px`);
   }
 
-  /** Move the badge's top left corner to a point of the overlay, or hide it. */
-  place(at: Point | undefined): void {
-    const shown = at ? `translate(${Math.round(at.x)}px, ${Math.round(at.y)}px)` : "";
+  /** Move the badge to an anchor in the overlay, or hide it. */
+  place(at: Anchor | undefined): void {
+    const shown = at ? moveTo(at) : "";
     if (shown === this.shown) return;
     this.shown = shown;
     this.button.style.transform = shown;
@@ -61,6 +92,15 @@ export class Badge {
   }
 
   private shape(): void {
-    this.button.classList.toggle("dot", this.isSmall || retryTime(this.outcome) !== undefined);
+    const isQuiet = this.isQuiet && QUIET.includes(stateOf(this.outcome));
+    const isInTrouble = retryTime(this.outcome) !== undefined;
+    this.button.classList.toggle("dot", this.isSmall || isQuiet || isInTrouble);
   }
+}
+
+/** The transformation that moves a badge's own corner to an anchor. */
+function moveTo({ x, y, right, bottom }: Anchor): string {
+  const point = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+  const own = `translate(${right ? "-100%" : "0"}, ${bottom ? "-100%" : "0"})`;
+  return right || bottom ? `${point} ${own}` : point;
 }

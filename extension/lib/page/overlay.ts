@@ -2,10 +2,21 @@
 
 import { language } from "../i18n";
 import { Badge } from "./badge";
-import { badgeCorner, type Box, clippersOf, isCovered, type Point, visibleBox } from "./positions";
+import { DEFAULTS, type Look } from "../settings";
+import {
+  type Anchor,
+  badgeAnchor,
+  type Box,
+  clippersOf,
+  isCovered,
+  middleOf,
+  visibleBox,
+} from "./positions";
+import { Ring } from "./ring";
 import { hasSmallerCopy, isSeen, type Layer, type Shown } from "./stack";
 import type { Transparencies, Transparency } from "./transparency";
 import { elementsAt, OVERLAY, precedes } from "./tree";
+import { Veils } from "./veils";
 import css from "./overlay.css?inline";
 
 /**
@@ -30,6 +41,9 @@ export class Overlay {
   readonly shadow = this.host.attachShadow({ mode: "open" });
   private readonly badges = new Map<Element, Badge>();
   private readonly images = new WeakMap<Element, Element>();
+  readonly veils = new Veils();
+  private readonly ring = new Ring();
+  private look: Look = DEFAULTS;
   private frame = 0;
   private tick: ReturnType<typeof setInterval> | undefined;
 
@@ -47,6 +61,7 @@ export class Overlay {
   add(badge: Badge): void {
     this.badges.get(badge.image)?.button.remove();
     this.badges.set(badge.image, badge);
+    badge.setLook(this.look);
     this.insert(badge);
     if (this.badges.size === 1) this.start();
     this.schedule();
@@ -60,7 +75,21 @@ export class Overlay {
     return [...this.badges.values()];
   }
 
+  setLook(look: Look): void {
+    this.look = look;
+    for (const badge of this.badges.values()) badge.setLook(look);
+    this.veils.setKind(look.flagged);
+    this.schedule();
+  }
+
+  /** Draw attention to an image for a moment. */
+  highlight(image: Element): void {
+    this.attach();
+    this.ring.show(this.shadow, image);
+  }
+
   remove(image: Element): void {
+    this.veils.lift(image);
     this.badges.get(image)?.button.remove();
     this.badges.delete(image);
     if (this.badges.size === 0) this.stop();
@@ -113,6 +142,7 @@ export class Overlay {
   }
 
   private layout(): void {
+    this.ring.follow();
     if (this.badges.size === 0 || document.hidden) return;
     this.attach();
     // Read everything before writing. Otherwise each badge would force a layout of the page.
@@ -124,27 +154,28 @@ export class Overlay {
     const rtl = getComputedStyle(document.documentElement).direction === "rtl";
     const places = badges.map((badge, index) => {
       const box = boxes[index]!;
-      return { badge, url: badge.url, box, corner: this.cornerOf(badge, box, rtl) };
+      return { badge, url: badge.url, box, anchor: this.anchorOf(badge, box, rtl) };
     });
-    const seen: Shown[] = places.filter(({ corner }) => corner);
+    const seen: Shown[] = places.filter(({ anchor }) => anchor);
     for (const place of places) {
-      const corner = hasSmallerCopy(place, seen) ? undefined : place.corner;
+      const at = hasSmallerCopy(place, seen) ? undefined : place.anchor;
       // Relative to the host, because the page may have moved its root element.
-      place.badge.place(corner && { x: corner.x - origin.left, y: corner.y - origin.top });
+      place.badge.place(at && { ...at, x: at.x - origin.left, y: at.y - origin.top });
+      this.veils.update(place.badge);
     }
   }
 
-  private cornerOf(badge: Badge, box: Box, rtl: boolean): Point | undefined {
+  private anchorOf(badge: Badge, box: Box, rtl: boolean): Anchor | undefined {
     const { image, button } = badge;
     if (!image.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
       return undefined;
     const size = { width: button.offsetWidth, height: button.offsetHeight };
-    const corner = badgeCorner(box, size.width, rtl);
-    if (!corner) return undefined;
-    const middle = { x: corner.x + size.width / 2, y: corner.y + size.height / 2 };
+    const anchor = badgeAnchor(box, this.look.corner, rtl);
+    if (!anchor) return undefined;
+    const middle = middleOf(anchor, size);
     const under = [...elementsAt(middle.x, middle.y)];
     if (isCovered(image, under)) return undefined;
-    return isSeen(image, under, this.transparencyOf) ? corner : undefined;
+    return isSeen(image, under, this.transparencyOf) ? anchor : undefined;
   }
 
   private readonly transparencyOf = (layer: Layer): Transparency => {

@@ -3,6 +3,8 @@
 import { tell } from "../messages";
 import { type Outcome, retryTime } from "../verdict";
 import { text } from "../i18n";
+import type { Report } from "../report";
+import type { Look } from "../settings";
 import { Asks } from "./asks";
 import { Badge } from "./badge";
 import { type Action, Card } from "./card";
@@ -10,9 +12,10 @@ import { canReadLocally, checkFile, checkImage, checkWithPermission, type Subjec
 import { Overlay } from "./overlay";
 import type { Box } from "./positions";
 import { Retry } from "./retry";
+import { Tally } from "./tally";
 import { ContextTarget } from "./target";
 import { Transparencies } from "./transparency";
-import { Watcher } from "./watcher";
+import { EVERYWHERE, NEAR, Watcher } from "./watcher";
 
 /** An outcome in the card. */
 interface Explained {
@@ -37,7 +40,10 @@ export class Page {
   private readonly card = new Card(openOptions);
   private readonly asks = new Asks();
   private readonly retry = new Retry(() => this.checkAgain());
+  private readonly tally = new Tally();
   private watcher: Watcher | undefined;
+  /** Whether images get badges automatically. */
+  private wantsBadges = false;
   /** Counts the requests for the card. Answers to older requests are ignored. */
   private requestNumber = 0;
   /** What the card is about, while it shows an outcome. */
@@ -49,16 +55,43 @@ export class Page {
 
   /** Turn badges on or off. */
   setBadges(wanted: boolean): void {
-    if (wanted === (this.watcher !== undefined)) return;
-    this.watcher?.stop();
-    this.watcher = wanted
-      ? new Watcher({
-          found: (image, url) => this.addBadge(image, url),
-          lost: (image) => this.removeBadge(image),
-          moved: this.overlay.schedule,
-        })
-      : undefined;
-    this.watcher?.start();
+    if (wanted === this.wantsBadges) return;
+    this.wantsBadges = wanted;
+    this.stopWatching();
+    if (wanted) this.watch(NEAR);
+  }
+
+  setLook(look: Look): void {
+    this.overlay.setLook(look);
+  }
+
+  /** Check all images of the page, although badges may be off. */
+  checkAll(): void {
+    this.stopWatching();
+    this.watch(EVERYWHERE);
+  }
+
+  /** What is known about the images of this page. */
+  report(): Report {
+    return {
+      ...this.tally.report(),
+      isTop: window === window.top,
+      host: location.hostname,
+      origin: location.origin,
+    };
+  }
+
+  /** Call back after each change of the report. Returns a function that stops it. */
+  onReport(callback: () => void): () => void {
+    return this.tally.onChange(callback);
+  }
+
+  /** Scroll to an image of the report, and highlight it. */
+  showImage(id: number): void {
+    const image = this.tally.get(id);
+    if (!image) return;
+    image.scrollIntoView({ block: "center", inline: "center" });
+    this.overlay.highlight(image);
   }
 
   /** Check the image at this address. Empty: the image under the context menu. */
@@ -74,17 +107,35 @@ export class Page {
 
   /** Remove everything from the page. */
   stop(): void {
-    this.setBadges(false);
+    this.stopWatching();
     this.retry.stop();
     this.pointer.stop();
     this.card.close();
     this.overlay.detach();
   }
 
+  private watch(margin: string): void {
+    const events = {
+      found: (image: Element, url: string) => this.addBadge(image, url),
+      lost: (image: Element) => this.removeBadge(image),
+      moved: this.overlay.schedule,
+    };
+    this.watcher = new Watcher(events, margin);
+    this.watcher.start();
+  }
+
+  private stopWatching(): void {
+    this.watcher?.stop();
+    this.watcher = undefined;
+    this.tally.clear();
+  }
+
   private addBadge(image: Element, url: string): void {
     this.removeBadge(image);
+    this.tally.note(image, url, undefined);
     const badge = new Badge(image, url);
     badge.button.addEventListener("click", () => {
+      if (this.overlay.veils.reveal(badge)) return;
       const known = badge.outcome ? Promise.resolve(badge.outcome) : this.asks.ask(badge);
       void this.explain({ url, image }, image.getBoundingClientRect(), known);
     });
@@ -96,6 +147,8 @@ export class Page {
     const badge = this.overlay.get(image);
     if (!badge) return;
     this.asks.release(badge);
+    // Nobody waits for its answer any more.
+    if (!badge.outcome) this.tally.forget(image);
     this.overlay.remove(image);
   }
 
@@ -115,6 +168,7 @@ export class Page {
 
   private show(badge: Badge, outcome: Outcome): void {
     if (this.overlay.get(badge.image) !== badge) return;
+    this.tally.note(badge.image, badge.url, outcome);
     badge.show(outcome);
     const time = retryTime(outcome);
     if (time !== undefined) this.retry.at(time);

@@ -1,5 +1,6 @@
 /** Positions of badges and cards. All lengths are CSS pixels of the viewport. */
 
+import type { Corner } from "../settings";
 import { parentOf } from "./tree";
 
 export interface Box {
@@ -71,11 +72,28 @@ export function visibleBox(image: Element, clippers: readonly Element[]): Box {
     .reduce<Box>(intersection, image.getBoundingClientRect());
 }
 
-/** The top left corner of a badge in the visible part of an image, if that is large enough. */
-export function badgeCorner(seen: Box, badgeWidth: number, rtl: boolean): Point | undefined {
+/** Where a badge is: a point, and the badge's corner at it. A badge that opens keeps that corner. */
+export interface Anchor extends Point {
+  right: boolean;
+  bottom: boolean;
+}
+
+/** The anchor of a badge in the visible part of an image, if that is large enough. */
+export function badgeAnchor(seen: Box, corner: Corner, rtl: boolean): Anchor | undefined {
   if (seen.right - seen.left < MIN_VISIBLE || seen.bottom - seen.top < MIN_VISIBLE) return undefined;
-  const x = rtl ? seen.right - INSET - badgeWidth : seen.left + INSET;
-  return { x, y: seen.top + INSET };
+  const bottom = corner.startsWith("bottom");
+  const right = corner.endsWith("end") !== rtl;
+  return {
+    x: right ? seen.right - INSET : seen.left + INSET,
+    y: bottom ? seen.bottom - INSET : seen.top + INSET,
+    right,
+    bottom,
+  };
+}
+
+/** The middle of a badge at an anchor. */
+export function middleOf({ x, y, right, bottom }: Anchor, { width, height }: Size): Point {
+  return { x: x + (right ? -width : width) / 2, y: y + (bottom ? -height : height) / 2 };
 }
 
 /**

@@ -9,7 +9,10 @@ import { shorterSide } from "./positions";
 export const MIN_SHOWN = 96;
 
 /** Margin around the viewport in which pictures are checked before they become visible. */
-const MARGIN = "400px 200px";
+export const NEAR = "400px 200px";
+
+/** A margin in which all pictures of a page are. */
+export const EVERYWHERE = "1000000px";
 
 /** Events after which an element may show another picture. They do not bubble. */
 const EVENTS = ["emptied", "error", "load", "play"];
@@ -34,7 +37,10 @@ export class Watcher {
   private readonly nearObserver: IntersectionObserver;
   private readonly sizes: ResizeObserver;
 
-  constructor(private readonly events: WatcherEvents) {
+  constructor(
+    private readonly events: WatcherEvents,
+    margin = NEAR,
+  ) {
     this.finder = new Finder({
       // Observing an element twice has no effect.
       offer: (element) =>
@@ -45,7 +51,7 @@ export class Watcher {
       },
     });
     this.nearObserver = new IntersectionObserver((entries) => this.onNear(entries), {
-      rootMargin: MARGIN,
+      rootMargin: margin,
     });
     this.sizes = new ResizeObserver((entries) => {
       this.consider(entries.map(({ target }) => target));

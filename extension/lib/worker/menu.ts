@@ -6,7 +6,7 @@ import type { ShowCheck } from "../messages";
 const MENU_ID = "check-image";
 
 /** The built content script, for pages that were open before the installation. */
-const CONTENT_SCRIPT = "/content-scripts/content.js";
+export const CONTENT_SCRIPT = "/content-scripts/content.js";
 
 export function createMenu(): void {
   browser.contextMenus.create({

@@ -87,7 +87,10 @@ export function fakeImages(sizes: Record<string, [width: number, height: number]
 class FakeObserver {
   static last: FakeObserver;
   readonly targets = new Set<Element>();
-  constructor(readonly tell: (entries: object[]) => void) {
+  constructor(
+    readonly tell: (entries: object[]) => void,
+    readonly options: IntersectionObserverInit = {},
+  ) {
     (this.constructor as typeof FakeObserver).last = this;
   }
   observe = (target: Element) => this.targets.add(target);

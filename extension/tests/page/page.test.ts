@@ -2,9 +2,10 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fakeBrowser } from "wxt/testing";
 import { Page } from "../../lib/page/page";
 import type { WorkerRequest } from "../../lib/messages";
+import { DEFAULTS } from "../../lib/settings";
 import { type Outcome, unavailable } from "../../lib/verdict";
 import { classified } from "../examples";
-import { bringNear, fakeObservers, layOut, makeImage } from "./layout";
+import { bringNear, FakeIntersectionObserver, fakeObservers, layOut, makeImage } from "./layout";
 
 const DATA = "data:image/png;base64,AAAA";
 
@@ -117,6 +118,84 @@ test.each([
   showWithBadges(makeImage({ shown: [width, height] }));
   await vi.waitFor(() => expect(badges()[0]!.classList).toContain("placed"));
   expect(badges()[0]!.classList.contains("dot")).toBe(isDot);
+});
+
+test.each([
+  ["ai", false],
+  ["uncertain", false],
+  ["real", true],
+] as const)("the label %s is a quiet dot: %s, unless all labels are shown in full", async (label, isDot) => {
+  asked.mockResolvedValue(classified({ label }));
+  showWithBadges(makeImage());
+  expect(badges()[0]!.classList).toContain("dot"); // While it is being checked.
+  await vi.waitFor(() => expect(states()).toEqual([label]));
+  expect(badges()[0]!.classList.contains("dot")).toBe(isDot);
+  page.setLook({ ...DEFAULTS, fullLabels: true });
+  expect(badges()[0]!.classList).not.toContain("dot");
+});
+
+test("corner and size apply at once to badges that are there, and to later ones", async () => {
+  const [image, later] = [makeImage(), makeImage()];
+  layOut(image, 100, 50, 300, 200);
+  layOut(later, 100, 50, 300, 200);
+  showWithBadges(image);
+  page.setLook({ ...DEFAULTS, corner: "bottom-end", size: "large" });
+  document.body.append(later);
+  bringNear(later);
+  await vi.waitFor(() => {
+    for (const { style } of badges()) {
+      expect(style.transform).toBe("translate(392px, 242px) translate(-100%, -100%)");
+    }
+  });
+  expect(badges().every(({ classList }) => classList.contains("large"))).toBe(true);
+});
+
+test("a flagged image is blurred; the first click reveals it, the next opens the card", async () => {
+  page.setLook({ ...DEFAULTS, flagged: "blur" });
+  const image = makeImage();
+  showWithBadges(image);
+  await vi.waitFor(() => expect(image.style.filter).toBe("blur(20px)"));
+  badges()[0]!.click();
+  expect(image.style.filter).toBe("");
+  expect(shadow().querySelector("dialog")).toBeNull();
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(card().open).toBe(true));
+});
+
+test("an image is shown again when its badge goes", async () => {
+  page.setLook({ ...DEFAULTS, flagged: "hide" });
+  const image = makeImage();
+  showWithBadges(image);
+  await vi.waitFor(() => expect(image.style.filter).toBe("opacity(0)"));
+  page.setBadges(false);
+  expect(image.hasAttribute("style")).toBe(false);
+});
+
+test("all images are checked on demand while badges are off, also those far away", async () => {
+  const image = makeImage();
+  document.body.append(image);
+  page.checkAll();
+  expect(FakeIntersectionObserver.last.options.rootMargin).toBe("1000000px");
+  bringNear(image);
+  await vi.waitFor(() => expect(page.report().counts.ai).toBe(1));
+  page.setBadges(true);
+  expect(FakeIntersectionObserver.last.options.rootMargin).toBe("400px 200px");
+});
+
+test("the report remembers what has scrolled away, but not what was never answered", async () => {
+  const [image, waiting] = [makeImage(), makeImage({ src: "https://x.example/slow.jpg" })];
+  asked.mockImplementation((request) =>
+    "url" in request && request.url.endsWith("slow.jpg")
+      ? new Promise(() => {})
+      : Promise.resolve(classified()),
+  );
+  showWithBadges(image, waiting);
+  await vi.waitFor(() => expect(page.report().counts).toMatchObject({ ai: 1, checking: 1 }));
+  bringNear(image, false);
+  bringNear(waiting, false);
+  expect(page.report().counts).toMatchObject({ ai: 1, checking: 0 });
+  page.setBadges(false);
+  expect(page.report().counts.ai).toBe(0);
 });
 
 test("a badge is put at its image's corner", async () => {

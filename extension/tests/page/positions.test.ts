@@ -1,5 +1,12 @@
 import { beforeEach, expect, test } from "vitest";
-import { badgeCorner, cardCorner, clippersOf, isCovered, visibleBox } from "../../lib/page/positions";
+import {
+  badgeAnchor,
+  cardCorner,
+  clippersOf,
+  isCovered,
+  middleOf,
+  visibleBox,
+} from "../../lib/page/positions";
 import { attach, box, layOut, makeImage } from "./layout";
 
 beforeEach(() => {
@@ -22,15 +29,23 @@ function nest(...styles: string[]): { image: HTMLImageElement; elements: HTMLEle
   return { image, elements };
 }
 
-test("a badge lies at the start of what is seen of its image, in either direction", () => {
-  expect(badgeCorner(box(100, 50, 300, 200), 80, false)).toEqual({ x: 108, y: 58 });
-  expect(badgeCorner(box(100, 50, 300, 200), 80, true)).toEqual({ x: 312, y: 58 });
+test.each([
+  ["top-start", false, { x: 108, y: 58 }, { x: 148, y: 71 }],
+  ["top-start", true, { x: 392, y: 58 }, { x: 352, y: 71 }],
+  ["top-end", false, { x: 392, y: 58 }, { x: 352, y: 71 }],
+  ["top-end", true, { x: 108, y: 58 }, { x: 148, y: 71 }],
+  ["bottom-start", false, { x: 108, y: 242 }, { x: 148, y: 229 }],
+  ["bottom-end", false, { x: 392, y: 242 }, { x: 352, y: 229 }],
+] as const)("a badge lies in the %s corner, right to left: %s", (corner, rtl, point, middle) => {
+  const anchor = badgeAnchor(box(100, 50, 300, 200), corner, rtl)!;
+  expect(anchor).toMatchObject(point);
+  expect(middleOf(anchor, { width: 80, height: 26 })).toEqual(middle);
 });
 
 test("an image of which only a sliver is seen has no badge", () => {
-  expect(badgeCorner(box(0, 0, 300, 40), 80, false)).toBeUndefined();
-  expect(badgeCorner(box(0, 0, 20, 200), 80, false)).toBeUndefined();
-  expect(badgeCorner(box(0, 0, -20, 200), 80, false)).toBeUndefined();
+  expect(badgeAnchor(box(0, 0, 300, 40), "top-start", false)).toBeUndefined();
+  expect(badgeAnchor(box(0, 0, 20, 200), "top-start", false)).toBeUndefined();
+  expect(badgeAnchor(box(0, 0, -20, 200), "top-start", false)).toBeUndefined();
 });
 
 test("an image is seen as far as what scrolls around it lets it be", () => {

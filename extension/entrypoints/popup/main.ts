@@ -1,0 +1,6 @@
+import { localise } from "../../lib/localise";
+import { Popup } from "../../lib/popup/popup";
+
+localise(document);
+
+void new Popup(document).start();
