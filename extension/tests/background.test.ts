@@ -3,7 +3,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { fakeBrowser } from "wxt/testing";
 import background from "../entrypoints/background";
 import type { WorkerRequest } from "../lib/messages";
-import { DEFAULTS, saveSettings } from "../lib/settings";
+import { DEFAULTS, loadSettings, saveSettings } from "../lib/settings";
 import { type Outcome, stateOf } from "../lib/verdict";
 import { doneItem } from "./examples";
 import { type FakeServer, serve } from "./server";
@@ -44,6 +44,12 @@ test("a key that is entered in the options ends the trouble on all pages", async
   await vi.waitFor(() => expect(toPages).toHaveBeenCalledExactlyOnceWith(7, { kind: "try-again" }));
   expect(stateOf(await send({ kind: "check-url", url: "a" }))).toBe("ai");
   expect(await badge()).toBe("");
+});
+
+test("an update of the extension keeps badges off that were off", async () => {
+  await fakeBrowser.storage.local.set({ badges: false });
+  await fakeBrowser.runtime.onInstalled.trigger({ reason: "update", temporary: false } as never);
+  await vi.waitFor(async () => expect((await loadSettings()).mode).toBe("manual"));
 });
 
 test("other settings make no page try again", async () => {

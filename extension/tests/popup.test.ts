@@ -34,7 +34,7 @@ beforeEach(() => {
   Object.assign(fakeBrowser.permissions, { contains: async () => true });
   Object.assign(fakeBrowser.scripting, { executeScript });
   const html = readFileSync("entrypoints/popup/index.html", "utf8");
-  document.body.innerHTML = /<body>(.*)<\/body>/s.exec(html)![1]!.replace(/<script.*?<\/script>/s, "");
+  document.body.innerHTML = /<main>.*<\/footer>/s.exec(html)![0];
 });
 
 const byId = <Field extends HTMLElement>(id: string) => document.getElementById(id) as Field;
@@ -80,9 +80,9 @@ test("a click on a flagged image has its frame show it", async () => {
   port.answer({ frame: "advert", report: report({ ai: 3 }, { flagged, isTop: false }) });
   const buttons = [...byId("flagged-list").querySelectorAll("button")];
   expect(buttons.map(({ textContent }) => textContent)).toEqual([
-    "A cat93%",
-    "b.jpg> 99%",
-    "image without a description90%",
+    "A cat 93%",
+    "b.jpg > 99%",
+    "image without a description 90%",
   ]);
   buttons[1]!.click();
   expect(port.postMessage).toHaveBeenCalledExactlyOnceWith({ frame: "advert", image: 6 });
@@ -94,12 +94,12 @@ test("a new report leaves the focus where it was", async () => {
   port.answer({ frame: "top", report: report({ ai: 1 }, { flagged }) });
   byId("flagged-list").querySelector("button")!.focus();
   port.answer({ frame: "top", report: report({ ai: 1, real: 1 }, { flagged }) });
-  expect(document.activeElement!.textContent).toBe("A cat93%");
+  expect(document.activeElement!.textContent).toBe("A cat 93%");
 });
 
 test("the site switch changes the list of the mode", async () => {
   await open();
-  expect(byId("site-label").textContent).toBe("Check news.example automatically");
+  expect(byId("page-title").textContent).toBe("news.example");
   const toggle = byId<HTMLInputElement>("site-on");
   expect(toggle.checked).toBe(true);
   expect(isShown("check-page")).toBe(false);

@@ -160,14 +160,14 @@ def test_badges_move_nothing_and_add_nothing_to_the_body(
         const { x, y, width, height } = element.getBoundingClientRect();
         return [element.localName, x, y, width, height];
     })"""
-    change_settings(context, badges=False)
+    change_settings(context, mode="manual")
     try:
         page.goto(address, wait_until="load")
         without = page.evaluate(measure)
         height = page.evaluate("document.documentElement.scrollHeight")
         markup = page.evaluate("document.body.outerHTML")
     finally:
-        change_settings(context, badges=True)
+        change_settings(context, mode="everywhere")
     for n in range(4):
         expect(badge(page, f"n{n}", JUDGED)).to_be_visible()
     assert page.evaluate(measure) == without
@@ -188,7 +188,7 @@ def test_no_style_of_the_page_reaches_a_badge(page: Page, site: HTTPServer) -> N
     assert image is not None
     assert button is not None
     assert (button["x"], button["y"]) == (image["x"] + 8, image["y"] + 8)
-    assert button["height"] == 26
+    assert button["height"] in (24, 26)  # a dot, or a pill
 
 
 def test_a_strict_content_security_policy_hinders_nothing(
@@ -198,7 +198,7 @@ def test_a_strict_content_security_policy_hinders_nothing(
     data = f"data:image/png;base64,{base64.b64encode(encoded(drawing(31), 'PNG')).decode()}"
     body = img(serve_photograph(site, "/strict.jpg"), "strict") + img(data, "inline")
     page.goto(serve_page(site, body, headers=policy))
-    expect(badge(page, "strict", JUDGED)).to_have_css("height", "26px")
+    expect(badge(page, "strict", JUDGED)).to_have_css("height", re.compile("2[46]px"))
     check_image(context, page, page.get_by_alt_text("inline"))
     expect(card(page)).to_contain_text("320 × 240 pixels, PNG")
 
@@ -390,13 +390,13 @@ def test_the_options_page_tells_whether_the_server_answers(
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("Not a valid address")
     address.fill(stack.url)
-    page.get_by_label("Sites without badges").fill("*.x.example\nexa mple")
+    page.get_by_label("Except on these sites").fill("*.x.example\nexa mple")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("“exa mple” is not a site")
     saved = service_worker(context).evaluate("() => chrome.storage.local.get()")
     assert saved["server"] == stack.url
     assert not saved.get("sitesOff")
-    page.get_by_label("Sites without badges").fill("*.x.example")
+    page.get_by_label("Except on these sites").fill("*.x.example")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     saved = service_worker(context).evaluate("() => chrome.storage.local.get()")

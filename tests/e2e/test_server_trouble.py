@@ -96,7 +96,7 @@ def test_a_server_in_trouble_is_asked_once_for_all_images_and_told_on_the_toolba
     assert again[0] == 1
     assert sum(again) == IMAGES
     assert len(again) < IMAGES / 5, "no flood"
-    until(lambda: toolbar(context) == ("", "Assay options"), "the button is as it was")
+    until(lambda: toolbar(context) == ("", "Assay"), "the button is as it was")
 
 
 def test_a_spent_quota_is_told_and_asked_again_at_the_time_that_the_server_gives(

@@ -147,8 +147,8 @@ export class Page {
     const badge = this.overlay.get(image);
     if (!badge) return;
     this.asks.release(badge);
-    // Nobody waits for its answer any more.
-    if (!badge.outcome) this.tally.forget(image);
+    // An image that has only scrolled away still counts, if there is an answer.
+    if (!badge.outcome || !image.isConnected) this.tally.forget(image);
     this.overlay.remove(image);
   }
 

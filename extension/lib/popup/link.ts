@@ -39,6 +39,7 @@ export class PageLink {
     });
     port.onDisconnect.addListener(() => {
       void browser.runtime.lastError; // Otherwise Chrome reports it as an unhandled error.
+      this.port = undefined;
       if (this.reports.size === 0) onNobody();
     });
   }

@@ -107,8 +107,8 @@ export class Popup {
     if (!top) return;
     if (isOwn) this.element("no-page").textContent = text("popup_own_page");
     const isOn = isSiteOn(settings, top.host);
+    this.element("page-title").textContent = top.host;
     this.element("site").hidden = isOwn || settings.mode === "manual";
-    this.element("site-label").textContent = text("popup_site", top.host);
     this.element<HTMLInputElement>("site-on").checked = isOn;
     this.element("check-page").hidden = isOn && !isOwn && !isPaused(settings);
     this.drawCounts(reports.values());
@@ -144,15 +144,10 @@ export class Popup {
   private flaggedButton(frame: string, image: FlaggedImage): HTMLButtonElement {
     const name = image.alt.trim() || fileName(image.url);
     const probability = percent(image.probability);
-    const button = make(
-      "button",
-      "",
-      make("span", "name", name),
-      make("span", "percent", probability),
-    );
+    const label = [make("span", "name", name), " ", make("span", "percent", probability)];
+    const button = make("button", "", ...label);
     button.type = "button";
     button.title = name;
-    button.ariaLabel = text("popup_flagged_name", name, probability);
     button.addEventListener("click", () => this.link?.showImage({ frame, image: image.id }));
     return button;
   }
