@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { defineConfig } from "wxt";
 
 /**
@@ -14,6 +15,12 @@ const CHROME_KEY =
 export default defineConfig({
   imports: false,
   manifestVersion: 3,
+  hooks: {
+    // Browsers show a text, but download Markdown.
+    "build:publicAssets": (_wxt, files) => {
+      files.push({ absoluteSrc: resolve("PRIVACY.md"), relativeDest: "privacy.txt" });
+    },
+  },
   manifest: ({ browser }) => ({
     name: "__MSG_extension_name__",
     description: "__MSG_extension_description__",
@@ -24,6 +31,17 @@ export default defineConfig({
     host_permissions: ["http://127.0.0.1/*", "http://localhost/*"],
     // Requested for one site at a time: another server, or an image that only this browser can read.
     optional_host_permissions: ["http://*/*", "https://*/*"],
+    // Chrome gives Alt+Shift+A, B, I and T other meanings. On a Mac, Alt types special characters.
+    commands: {
+      "check-image": {
+        suggested_key: { default: "Alt+Shift+K", mac: "MacCtrl+Shift+K" },
+        description: "__MSG_command_check_image__",
+      },
+      "check-page": {
+        suggested_key: { default: "Alt+Shift+L", mac: "MacCtrl+Shift+L" },
+        description: "__MSG_check_page__",
+      },
+    },
     icons: { 16: "icon/16.png", 32: "icon/32.png", 48: "icon/48.png", 128: "icon/128.png" },
     action: {
       default_title: "__MSG_action_title__",

@@ -3,12 +3,15 @@ import { defineBackground } from "wxt/utils/define-background";
 import { Api } from "../lib/api";
 import type { CheckRequest, WorkerRequest } from "../lib/messages";
 import { loadSettings, migrateSettings } from "../lib/settings";
-import { type Failure, type Outcome, unavailable } from "../lib/verdict";
+import { type Failure, type Outcome, UNKNOWN, unavailable } from "../lib/verdict";
+import { onCommand } from "../lib/worker/commands";
 import { Checker } from "../lib/worker/checker";
 import { clearCache } from "../lib/worker/cache";
 import { Gate } from "../lib/worker/gate";
+import { Lookups } from "../lib/worker/lookups";
 import { createMenu, onMenuClicked } from "../lib/worker/menu";
 import { FetchError, fetchImage } from "../lib/worker/fetch";
+import { record } from "../lib/worker/recorder";
 import { tryAgainOnPages } from "../lib/worker/pages";
 import { showTrouble } from "../lib/worker/toolbar";
 import { Uploads } from "../lib/worker/uploads";
@@ -17,15 +20,19 @@ export default defineBackground(() => {
   const gate = new Gate(onTrouble);
   const checker = new Checker(currentApi, gate);
   const uploads = new Uploads(currentApi, gate);
+  const lookups = new Lookups(currentApi, gate);
 
   browser.runtime.onInstalled.addListener(createMenu);
   browser.runtime.onInstalled.addListener(() => void migrateSettings());
   browser.contextMenus.onClicked.addListener(onMenuClicked);
+  browser.commands.onCommand.addListener(onCommand);
   browser.storage.local.onChanged.addListener((changes) => {
     // Firefox also reports what was stored again unchanged.
-    const isNew = (name: "server" | "key") => changes[name]?.oldValue !== changes[name]?.newValue;
+    const isNew = (name: "server" | "key" | "privateLookups") =>
+      changes[name]?.oldValue !== changes[name]?.newValue;
     if (isNew("server")) void clearCache();
     if (isNew("server") || isNew("key")) void gate.open();
+    if (isNew("privateLookups")) void tryAgainOnPages();
   });
   browser.runtime.onMessage.addListener((request: WorkerRequest, sender, reply) => {
     switch (request.kind) {
@@ -39,7 +46,11 @@ export default defineBackground(() => {
         checker.cancel(request.url, askerOf(sender));
         return false;
       default:
-        void answer(checker, uploads, request, sender).then(reply);
+        void answer({ checker, uploads, lookups }, request, sender).then((outcome) => {
+          reply(outcome);
+          // The history is no reason to fail: the storage may be full.
+          void record(request, outcome, sender).catch(console.warn);
+        });
         return true; // The reply is asynchronous.
     }
   });
@@ -55,18 +66,26 @@ async function currentApi(): Promise<Api> {
   return new Api(server, key);
 }
 
+interface Checkers {
+  checker: Checker;
+  uploads: Uploads;
+  lookups: Lookups;
+}
+
 async function answer(
-  checker: Checker,
-  uploads: Uploads,
+  { checker, uploads, lookups }: Checkers,
   request: CheckRequest,
   sender: Browser.runtime.MessageSender,
 ): Promise<Outcome> {
+  const { privateLookups } = await loadSettings();
   switch (request.kind) {
     case "check-url":
+      if (privateLookups && !request.asked) return lookups.lookUp(request.url);
       return checker.check(request.url, originOf(sender), askerOf(sender));
     case "check-now":
       return checker.checkNow(request.url, originOf(sender), request.again);
     case "check-bytes":
+      if (privateLookups && !request.asked) return UNKNOWN;
       return uploads.check(await read(request.data));
     case "check-bytes-now":
       return uploads.checkNow(await read(request.data), request.again);

@@ -13,11 +13,23 @@ export default defineContentScript({
   main(ctx) {
     if (!(document.documentElement instanceof HTMLElement)) return;
     const page = new Page();
-    const onMessage = (message: PageMessage, _sender: unknown, reply: (seen: boolean) => void) => {
+    const onMessage = (message: PageMessage, _sender: unknown, reply: (answer: unknown) => void) => {
+      switch (message.kind) {
+        case "get-thumbnail":
+          void page.thumbnailOf(message.url).then(reply);
+          return true; // The reply is asynchronous.
+        case "check-pointed":
+          // Only the frame that has the image replies.
+          if (page.checkPointed()) reply(true);
+          return false;
+      }
       reply(true);
       if (message.kind === "try-again") page.tryAgain();
       else if (message.kind === "check-page") page.checkAll();
+      else if (message.kind === "check-link") void page.checkLink(message.url);
+      else if (message.kind === "show-none") void page.showNone();
       else void page.checkTarget(message.url);
+      return false;
     };
     browser.runtime.onMessage.addListener(onMessage);
     const stopAnswering = answerPopups(page);

@@ -1,6 +1,6 @@
 /** A client for the part of the server's HTTP API that the extension uses. */
 
-import { type Answer, readAnswer } from "./verdict";
+import { type Answer, readAnswer, readLookup, type Verdict } from "./verdict";
 
 /** Largest number of URLs per check. */
 export const MAX_URLS = 100;
@@ -92,6 +92,15 @@ export class Api {
     yield* this.follow(await this.answer(UPLOADS, { method: "POST", body }));
   }
 
+  /** Get the cached verdicts of all URLs whose hash begins with these digits, by their hash. */
+  async lookup(prefix: string): Promise<Map<string, Verdict>> {
+    // The answer may be cached, unlike all others: then not even the prefix is sent again.
+    const response = await this.send(`/v1/lookups/${prefix}`, { cache: "default" });
+    const found = readLookup(await response.json().catch(() => undefined));
+    if (!found) throw new ApiError("not_assay");
+    return found;
+  }
+
   /** Test whether the server is ready and accepts the key. */
   async ready(): Promise<Ready> {
     const started = performance.now();
@@ -128,10 +137,10 @@ export class Api {
     let response: Response;
     try {
       response = await fetch(this.base + path, {
+        cache: "no-store",
         ...request,
         headers,
         credentials: "omit",
-        cache: "no-store",
         signal: AbortSignal.timeout((WAIT + TIMEOUT_MARGIN) * 1000),
       });
     } catch {

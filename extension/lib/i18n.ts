@@ -1,7 +1,7 @@
 /** All texts that users see: the messages of `_locales` with their values. */
 
 import { browser } from "wxt/browser";
-import { retryTime, stateOf } from "./verdict";
+import { isUnknown, retryTime, stateOf } from "./verdict";
 import type { Evidence, Failure, Outcome, Verdict } from "./verdict";
 
 /** The text of a message. Empty if there is no message of this name. */
@@ -58,6 +58,7 @@ export function outcomeWord(outcome: Outcome | undefined): string {
 export function badgeWords(outcome: Outcome | undefined): { word: string; extra: string } {
   const word = outcomeWord(outcome);
   if (!outcome) return { word, extra: "" };
+  if (isUnknown(outcome)) return { word, extra: "" };
   if (outcome.state === "unavailable") return { word, extra: reason(outcome.failure) };
   const { label, probability } = outcome.verdict;
   // A percentage next to "No sign of AI" would look like doubt.
@@ -68,6 +69,7 @@ export function badgeWords(outcome: Outcome | undefined): { word: string; extra:
 export function badgeName(outcome: Outcome | undefined, alt: string): string {
   const image = alt.trim() ? text("image_named", alt.trim()) : text("image_unnamed");
   if (!outcome) return text("name_checking", image);
+  if (isUnknown(outcome)) return text("name_unknown", image);
   if (outcome.state === "unavailable") {
     return text("name_unavailable", reason(outcome.failure), image);
   }
@@ -93,8 +95,10 @@ export function imageSummary({ image }: Verdict): string {
 /** The time of the classification. */
 export function checkedAt({ checked_at }: Verdict): string {
   const at = new Date(checked_at);
-  const when = Number.isNaN(at.getTime())
-    ? checked_at
-    : at.toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
-  return text("image_checked", when);
+  return text("image_checked", Number.isNaN(at.getTime()) ? checked_at : dateTime(at));
+}
+
+/** A date with its time. */
+export function dateTime(at: Date): string {
+  return at.toLocaleString(language(), { dateStyle: "medium", timeStyle: "short" });
 }

@@ -7,6 +7,8 @@ import { type Outcome, unavailable } from "./verdict";
 export interface CheckUrl {
   kind: "check-url";
   url: string;
+  /** Whether the user asked for it, so that its address may be sent in spite of private look-ups. */
+  asked?: boolean;
 }
 
 /** Check an image by its URL because the user asked for it. `again`: without any cache. */
@@ -27,6 +29,8 @@ export interface CheckBytes {
   kind: "check-bytes";
   /** The bytes as a data: URL, because messages carry only JSON. */
   data: string;
+  /** Whether the user asked for it, so that its bytes may be sent in spite of private look-ups. */
+  asked?: boolean;
 }
 
 /** Check an image by its bytes because the user asked for it. `again`: without the cache. */
@@ -72,12 +76,38 @@ export interface TryAgain {
   kind: "try-again";
 }
 
-/** From the popup to all frames of a page: check all images, although badges may be off. */
+/** To all frames of a page: check all images, although badges may be off. */
 export interface CheckPage {
   kind: "check-page";
 }
 
-export type PageMessage = ShowCheck | TryAgain | CheckPage;
+/** From the worker to a page: the user wants the image at this address checked. */
+export interface CheckLink {
+  kind: "check-link";
+  url: string;
+}
+
+/**
+ * From the worker to all frames of a page: check the image in focus or under the pointer. The frame
+ * that has it replies.
+ */
+export interface CheckPointed {
+  kind: "check-pointed";
+}
+
+/** From the worker to a page: tell the user that no frame has an image to check. */
+export interface ShowNone {
+  kind: "show-none";
+}
+
+/** From the worker to a page: reply with a small picture of the image that it shows. */
+export interface GetThumbnail {
+  kind: "get-thumbnail";
+  url: string;
+}
+
+export type PageMessage =
+  ShowCheck | TryAgain | CheckPage | CheckLink | CheckPointed | ShowNone | GetThumbnail;
 
 /** How often a check is asked for. The browser may stop the worker at any time. */
 const ATTEMPTS = 3;

@@ -27,6 +27,8 @@ export class OptionsForm {
   private readonly corner: HTMLSelectElement;
   private readonly size: HTMLSelectElement;
   private readonly flagged: HTMLSelectElement;
+  private readonly privateLookups: HTMLInputElement;
+  private readonly history: HTMLInputElement;
 
   constructor(private readonly page: Document) {
     this.form = page.forms[0]!;
@@ -39,6 +41,8 @@ export class OptionsForm {
     this.corner = this.field("corner");
     this.size = this.field("size");
     this.flagged = this.field("flagged");
+    this.privateLookups = this.field("private");
+    this.history = this.field("history");
   }
 
   /** Show the settings, add the listeners, and test the connection. */
@@ -116,17 +120,21 @@ export class OptionsForm {
     this.corner.value = settings.corner;
     this.size.value = settings.size;
     this.flagged.value = settings.flagged;
+    this.privateLookups.checked = settings.privateLookups;
+    this.history.checked = settings.history;
     this.showSites();
   }
 
   /** What is chosen in fields in which nothing can be wrong. */
-  private readChoices(): Look & Pick<Settings, "mode"> {
+  private readChoices(): Look & Pick<Settings, "mode" | "privateLookups" | "history"> {
     return {
       mode: this.mode.value as Settings["mode"],
       fullLabels: this.fullLabels.checked,
       corner: this.corner.value as Look["corner"],
       size: this.size.value as Look["size"],
       flagged: this.flagged.value as Look["flagged"],
+      privateLookups: this.privateLookups.checked,
+      history: this.history.checked,
     };
   }
 

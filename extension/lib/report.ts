@@ -43,7 +43,7 @@ export interface ShowImage {
 }
 
 export function noCounts(): Counts {
-  return { ai: 0, uncertain: 0, real: 0, unavailable: 0, checking: 0 };
+  return { ai: 0, uncertain: 0, real: 0, unavailable: 0, unknown: 0, checking: 0 };
 }
 
 /** The counts of all frames together. */

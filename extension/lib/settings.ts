@@ -30,6 +30,10 @@ export interface Settings extends Look {
   sitesOn: string[];
   /** Nothing is checked automatically before this time, in milliseconds since the epoch. */
   pausedUntil: number;
+  /** Whether badges show only what the server knows, and only hash prefixes are sent for them. */
+  privateLookups: boolean;
+  /** Whether the last checks are kept in this browser. */
+  history: boolean;
 }
 
 export const DEFAULTS: Readonly<Settings> = {
@@ -43,6 +47,8 @@ export const DEFAULTS: Readonly<Settings> = {
   corner: "top-start",
   size: "normal",
   flagged: "show",
+  privateLookups: false,
+  history: true,
 };
 
 export async function loadSettings(): Promise<Settings> {

@@ -6,7 +6,7 @@ export type Label = "ai" | "uncertain" | "real";
 export type Lean = "ai" | "none" | "real";
 
 /** The state that a badge shows. */
-export type State = "checking" | Label | "unavailable";
+export type State = "checking" | Label | "unavailable" | "unknown";
 
 /** A fact found in the file itself. */
 export interface Evidence {
@@ -62,8 +62,22 @@ export function unavailable(code: string, detail = ""): Outcome {
   return { state: "unavailable", failure: { code, detail } };
 }
 
+/** No verdict, because the server has none and was not asked for one. */
+export const UNKNOWN = unavailable("not_known");
+
+/** Whether the image was looked up only, and the server has no verdict. */
+export function isUnknown(outcome: Outcome | undefined): boolean {
+  return outcome?.state === "unavailable" && outcome.failure.code === "not_known";
+}
+
+/** Whether a verdict is from a look-up by hash: it has no members, evidence or facts of the image. */
+export function isLookedUp({ image }: Verdict): boolean {
+  return image.sha256 === "";
+}
+
 export function stateOf(outcome: Outcome | undefined): State {
   if (!outcome) return "checking";
+  if (isUnknown(outcome)) return "unknown";
   return outcome.state === "classified" ? outcome.verdict.label : "unavailable";
 }
 
@@ -146,4 +160,27 @@ export function readAnswer(raw: unknown): Answer | undefined {
   const answer = object(raw);
   if (!Array.isArray(answer.items)) return undefined;
   return { id: text(answer.id), items: answer.items.map(readItem) };
+}
+
+/** The share from which an uncertain verdict leans to AI. The same distance to 0 leans to real. */
+const LEANS_FROM = 0.6;
+
+function leanOf(label: Label, probability: number): Lean {
+  if (label !== "uncertain") return label;
+  if (probability >= LEANS_FROM) return "ai";
+  return probability <= 1 - LEANS_FROM ? "real" : "none";
+}
+
+/** Parse an answer of `/v1/lookups/{prefix}`: verdicts by the hash of the URL. Undefined if invalid. */
+export function readLookup(raw: unknown): Map<string, Verdict> | undefined {
+  const { verdicts } = object(raw);
+  if (!Array.isArray(verdicts)) return undefined;
+  const found = new Map<string, Verdict>();
+  for (const each of verdicts) {
+    const verdict = readVerdict(each);
+    if (!verdict) continue;
+    const lean = leanOf(verdict.label, verdict.probability);
+    found.set(text(object(each).hash), { ...verdict, lean });
+  }
+  return found;
 }

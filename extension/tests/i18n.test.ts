@@ -67,7 +67,7 @@ const SERVER_CODES = `blocked_address bad_url dns_failure connect_failure timeou
   corrupt_image internal`.split(/\s+/);
 const OWN_CODES = `server_unreachable server_refused server_error server_not_ready not_assay
   key_missing key_wrong quota_too_small quota_spent overloaded interrupted unreadable access_needed
-  no_image other`.split(/\s+/);
+  no_image not_known nothing_pointed other`.split(/\s+/);
 
 test.each([...SERVER_CODES, ...OWN_CODES])("%s has a reason and something to do", (code) => {
   expect(messages).toHaveProperty(`reason_${code}`);

@@ -40,6 +40,17 @@ test("the page shows the settings and tries the connection at once", async () =>
   expect(byId("connection").dataset.ok).toBe("true");
 });
 
+test("the options for privacy are shown and saved", async () => {
+  await saveSettings({ ...DEFAULTS, privateLookups: true, history: false });
+  const form = await open();
+  expect(byId<HTMLInputElement>("private").checked).toBe(true);
+  expect(byId<HTMLInputElement>("history").checked).toBe(false);
+  byId<HTMLInputElement>("private").checked = false;
+  byId<HTMLInputElement>("history").checked = true;
+  await form.save();
+  expect(await loadSettings()).toMatchObject({ privateLookups: false, history: true });
+});
+
 test("the service worker is told that the server works, and only then", async () => {
   const told = vi.fn();
   fakeBrowser.runtime.onMessage.addListener(told);

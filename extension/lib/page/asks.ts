@@ -15,9 +15,13 @@ export class Asks {
   /** The unanswered ones, by URL. */
   private readonly open = new Map<string, Asked>();
 
-  /** Check a badge's image. A page asks about each URL once at a time. */
-  ask(badge: Badge): Promise<Outcome> {
-    const asked = this.open.get(badge.url) ?? this.start(badge);
+  /**
+   * Check a badge's image. A page asks about each URL once at a time.
+   *
+   * @param byUser whether the user asked for the check
+   */
+  ask(badge: Badge, byUser: boolean): Promise<Outcome> {
+    const asked = this.open.get(badge.url) ?? this.start(badge, byUser);
     asked.badges.add(badge);
     return asked.answer;
   }
@@ -31,8 +35,8 @@ export class Asks {
     if (isWebUrl(badge.url)) void tell({ kind: "cancel", url: badge.url });
   }
 
-  private start({ url, image }: Badge): Asked {
-    const answer = checkForBadge({ url, image });
+  private start({ url, image }: Badge, byUser: boolean): Asked {
+    const answer = checkForBadge({ url, image }, byUser);
     const asked = { answer, badges: new Set<Badge>() };
     this.open.set(url, asked);
     void answer.then(() => {

@@ -1,7 +1,8 @@
 /**
  * The badge of one image: a button in the overlay that shows the result. It is a small dot if there
- * is no sign of AI, on small images, and while the server is in trouble: the toolbar button and the
- * card tell of that. The dot opens under the pointer and with the focus.
+ * is no sign of AI, on images that the server does not know, on small images, and while the server is
+ * in trouble: the toolbar button and the card tell of that. The dot opens under the pointer and with
+ * the focus.
  */
 
 import { make } from "../dom";
@@ -17,7 +18,7 @@ const MIN_WIDTH_FOR_TEXT = 200;
 const MIN_HEIGHT_FOR_TEXT = 120;
 
 /** States that need no attention. */
-const QUIET: readonly State[] = ["checking", "real"];
+const QUIET: readonly State[] = ["checking", "real", "unknown"];
 
 export class Badge {
   readonly button = make("button", "badge");

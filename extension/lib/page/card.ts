@@ -1,7 +1,7 @@
 /** The card with the details of one outcome, next to its image. */
 
 import { make } from "../dom";
-import { type Outcome, stateOf, type Verdict } from "../verdict";
+import { isLookedUp, type Outcome, stateOf, type Verdict } from "../verdict";
 import * as i18n from "../i18n";
 import { drawMark } from "./mark";
 import { type Box, cardCorner } from "./positions";
@@ -111,6 +111,7 @@ function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
     return [section("what_to_do", make("p", "", i18n.help(outcome.failure)))];
   }
   const { verdict } = outcome;
+  if (isLookedUp(verdict)) return [lookedUp(verdict)];
   const { evidence, image } = verdict;
   const members = Object.entries(verdict.members);
   return [
@@ -132,6 +133,16 @@ function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
       make("p", "hash", `SHA-256 ${image.sha256}`),
     ),
   ];
+}
+
+/** All that is known of a verdict from a look-up by hash. */
+function lookedUp(verdict: Verdict): HTMLElement {
+  return section(
+    "image_heading",
+    make("p", "", i18n.text("card_looked_up")),
+    make("p", "", i18n.checkedAt(verdict)),
+    make("p", "", i18n.text("image_model", verdict.model_version)),
+  );
 }
 
 function section(heading: string, ...children: HTMLElement[]): HTMLElement {

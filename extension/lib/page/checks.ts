@@ -33,11 +33,16 @@ export function canReadLocally(outcome: Outcome): boolean {
   return outcome.state === "unavailable" && NOT_FETCHED.has(outcome.failure.code);
 }
 
-/** Check an image for its badge: by its address, or by its file if it has no address on the web. */
-export async function checkForBadge({ url, image }: Subject): Promise<Outcome> {
-  if (isWebUrl(url)) return ask({ kind: "check-url", url });
+/**
+ * Check an image for its badge: by its address, or by its file if it has no address on the web.
+ *
+ * @param byUser whether the user asked for the check
+ */
+export async function checkForBadge({ url, image }: Subject, byUser: boolean): Promise<Outcome> {
+  const asked = byUser ? { asked: true } : {};
+  if (isWebUrl(url)) return ask({ kind: "check-url", url, ...asked });
   const bytes = await readInPage(url, image);
-  return bytes ? checkBytes(bytes, { kind: "check-bytes" }) : unavailable("unreadable");
+  return bytes ? checkBytes(bytes, { kind: "check-bytes", ...asked }) : unavailable("unreadable");
 }
 
 /**

@@ -19,6 +19,7 @@ const FILLS: Record<State, string | undefined> = {
   real: undefined,
   checking: undefined,
   unavailable: undefined,
+  unknown: undefined,
 };
 
 /** Draw the mark of a state. It is hidden from screen readers, which get text. */

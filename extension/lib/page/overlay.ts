@@ -71,6 +71,12 @@ export class Overlay {
     return this.badges.get(image);
   }
 
+  /** The badge of a button. */
+  badgeOf(button: Element): Badge | undefined {
+    const image = this.images.get(button);
+    return image && this.badges.get(image);
+  }
+
   all(): Badge[] {
     return [...this.badges.values()];
   }

@@ -1,19 +1,21 @@
 /** Assay on one page: badges on images, and a card for one image. */
 
-import { tell } from "../messages";
-import { type Outcome, retryTime } from "../verdict";
+import { ask, tell } from "../messages";
+import { isLookedUp, isUnknown, type Outcome, retryTime, unavailable } from "../verdict";
 import { text } from "../i18n";
 import type { Report } from "../report";
 import type { Look } from "../settings";
+import { drawThumbnail } from "../thumbnail";
 import { Asks } from "./asks";
 import { Badge } from "./badge";
 import { type Action, Card } from "./card";
 import { canReadLocally, checkFile, checkImage, checkWithPermission, type Subject } from "./checks";
 import { Overlay } from "./overlay";
 import type { Box } from "./positions";
+import { Pointed } from "./pointed";
 import { Retry } from "./retry";
 import { Tally } from "./tally";
-import { ContextTarget } from "./target";
+import { ContextTarget, imageAt } from "./target";
 import { Transparencies } from "./transparency";
 import { EVERYWHERE, NEAR, Watcher } from "./watcher";
 
@@ -40,10 +42,15 @@ export class Page {
   private readonly card = new Card(openOptions);
   private readonly asks = new Asks();
   private readonly retry = new Retry(() => this.checkAgain());
+  private readonly pointed = new Pointed(this.transparencies, (element) =>
+    this.overlay.badgeOf(element),
+  );
   private readonly tally = new Tally();
   private watcher: Watcher | undefined;
   /** Whether images get badges automatically. */
   private wantsBadges = false;
+  /** Whether the user asked for a check of all images. */
+  private asked = false;
   /** Counts the requests for the card. Answers to older requests are ignored. */
   private requestNumber = 0;
   /** What the card is about, while it shows an outcome. */
@@ -51,6 +58,7 @@ export class Page {
 
   constructor() {
     this.pointer.start();
+    this.pointed.start();
   }
 
   /** Turn badges on or off. */
@@ -65,9 +73,10 @@ export class Page {
     this.overlay.setLook(look);
   }
 
-  /** Check all images of the page, although badges may be off. */
+  /** Check all images of the page because the user asked for it, although badges may be off. */
   checkAll(): void {
     this.stopWatching();
+    this.asked = true;
     this.watch(EVERYWHERE);
   }
 
@@ -100,6 +109,37 @@ export class Page {
     await this.explain(subject, box, checkImage(subject, false));
   }
 
+  /** Check the image at the address of a link. */
+  async checkLink(url: string): Promise<void> {
+    const { box } = await this.pointer.find(url);
+    const answer = ask({ kind: "check-now", url, again: false });
+    await this.explain({ url, image: undefined }, box, answer);
+  }
+
+  /** Check the image in focus or under the pointer. Returns whether there is one in this frame. */
+  checkPointed(): boolean {
+    const target = this.pointed.find();
+    void target?.then(({ subject, box }) => {
+      return this.explain(subject, box, checkImage(subject, false));
+    });
+    return target !== undefined;
+  }
+
+  /** Tell the user that there is no image to check. */
+  async showNone(): Promise<void> {
+    const middle = { x: innerWidth / 2, y: innerHeight / 3 };
+    const box = { left: middle.x, right: middle.x, top: middle.y, bottom: middle.y };
+    const none = Promise.resolve(unavailable("nothing_pointed"));
+    await this.explain({ url: "", image: undefined }, box, none);
+  }
+
+  /** A small picture of the image at this address, if the page shows it and may read it. */
+  async thumbnailOf(url: string): Promise<string | undefined> {
+    const badge = this.overlay.all().find((each) => each.url === url);
+    const image = badge?.image ?? imageAt(url);
+    return image instanceof HTMLImageElement ? drawThumbnail(image) : undefined;
+  }
+
   /** Check the images again that the server could not check. */
   tryAgain(): void {
     this.retry.now();
@@ -108,6 +148,7 @@ export class Page {
   /** Remove everything from the page. */
   stop(): void {
     this.stopWatching();
+    this.pointed.stop();
     this.retry.stop();
     this.pointer.stop();
     this.card.close();
@@ -127,6 +168,7 @@ export class Page {
   private stopWatching(): void {
     this.watcher?.stop();
     this.watcher = undefined;
+    this.asked = false;
     this.tally.clear();
   }
 
@@ -136,7 +178,7 @@ export class Page {
     const badge = new Badge(image, url);
     badge.button.addEventListener("click", () => {
       if (this.overlay.veils.reveal(badge)) return;
-      const known = badge.outcome ? Promise.resolve(badge.outcome) : this.asks.ask(badge);
+      const known = badge.outcome ? Promise.resolve(badge.outcome) : this.asks.ask(badge, this.asked);
       void this.explain({ url, image }, image.getBoundingClientRect(), known);
     });
     this.overlay.add(badge);
@@ -153,7 +195,7 @@ export class Page {
   }
 
   private async check(badge: Badge): Promise<void> {
-    const outcome = await this.asks.ask(badge);
+    const outcome = await this.asks.ask(badge, this.asked);
     this.show(badge, outcome);
     const { subject } = this.explained ?? {};
     if (subject?.image === badge.image && subject.url === badge.url) this.updateCard(outcome);
@@ -162,7 +204,8 @@ export class Page {
   /** Badges keep what they show until there is an answer, so nothing flickers. */
   private checkAgain(): void {
     for (const badge of this.overlay.all()) {
-      if (retryTime(badge.outcome) !== undefined) void this.check(badge);
+      const { outcome } = badge;
+      if (retryTime(outcome) !== undefined || isUnknown(outcome)) void this.check(badge);
     }
   }
 
@@ -215,7 +258,10 @@ function actionsFor(
   outcome: Outcome,
   rerun: (next: () => Promise<Outcome>) => () => void,
 ): Action[] {
-  if (outcome.state === "classified" || !subject.url) return [];
+  const check = { name: text("menu_check_image"), run: rerun(() => checkImage(subject, false)) };
+  if (outcome.state === "classified") return isLookedUp(outcome.verdict) ? [check] : [];
+  if (isUnknown(outcome)) return [check];
+  if (!subject.url) return [];
   const again = { name: text("card_again"), run: rerun(() => checkImage(subject, true)) };
   if (outcome.failure.code === "access_needed") {
     const note = text("card_allow_note", new URL(subject.url).host);

@@ -1,9 +1,8 @@
 /** The popup's connection to the frames of a page. */
 
 import { type Browser, browser } from "wxt/browser";
-import type { CheckPage } from "../messages";
 import { type FrameReport, POPUP_PORT, type Report, type ShowImage } from "../report";
-import { CONTENT_SCRIPT } from "../worker/menu";
+import { addContentScript, checkPageIn } from "../worker/tabs";
 
 export class PageLink {
   private readonly reports = new Map<string, Report>();
@@ -27,7 +26,7 @@ export class PageLink {
 
   /** Check all images of the page. */
   async checkPage(): Promise<void> {
-    await browser.tabs.sendMessage<CheckPage>(this.tab, { kind: "check-page" });
+    await checkPageIn(this.tab);
   }
 
   private connect(onNobody: () => void): void {
@@ -47,8 +46,7 @@ export class PageLink {
   private async runContentScript(): Promise<void> {
     const giveUp = () => this.onChange(this.reports);
     try {
-      const target = { tabId: this.tab, allFrames: true };
-      await browser.scripting.executeScript({ target, files: [CONTENT_SCRIPT] });
+      await addContentScript(this.tab, { allFrames: true });
       this.connect(giveUp);
     } catch {
       giveUp(); // The browser allows no extension on its own pages.

@@ -26,7 +26,7 @@ const HOUR = 60 * 60 * 1000;
 const NEVER = Number.MAX_SAFE_INTEGER;
 
 /** The states in the order in which their counts are shown. */
-const STATES: readonly State[] = ["ai", "uncertain", "real", "unavailable", "checking"];
+const STATES: readonly State[] = ["ai", "uncertain", "real", "unavailable", "unknown", "checking"];
 
 export class Popup {
   private settings: Settings = DEFAULTS;

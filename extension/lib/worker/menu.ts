@@ -1,39 +1,53 @@
-/** The "Check image" entry of the menu that a right-click opens. */
+/** The entries of the menus that a right-click opens: on pages, and on the toolbar button. */
 
 import { type Browser, browser } from "wxt/browser";
-import type { ShowCheck } from "../messages";
+import { loadSettings } from "../settings";
+import { openHistory } from "./history_panel";
+import { checkPageIn, showIn } from "./tabs";
 
-const MENU_ID = "check-image";
-
-/** The built content script, for pages that were open before the installation. */
-export const CONTENT_SCRIPT = "/content-scripts/content.js";
+/** Pages and images that the server may be able to fetch. */
+const WEB = ["http://*/*", "https://*/*"] as [string, ...string[]];
 
 export function createMenu(): void {
-  browser.contextMenus.create({
-    id: MENU_ID,
-    title: browser.i18n.getMessage("menu_check_image"),
+  const create = (id: string, title: string, more: Partial<Browser.contextMenus.CreateProperties>) =>
+    browser.contextMenus.create({ id, title, ...more });
+  const { getMessage } = browser.i18n;
+  create("check-image", getMessage("menu_check_image"), {
     // The browser tells only of some images. To it, a background is the page or a link.
     contexts: ["image", "video", "link", "page", "frame"],
   });
+  create("open-console", getMessage("menu_open_console"), {
+    contexts: ["image"],
+    targetUrlPatterns: WEB,
+  });
+  create("check-link", getMessage("menu_check_link"), {
+    contexts: ["link"],
+    targetUrlPatterns: WEB,
+  });
+  create("check-page", getMessage("check_page"), {
+    contexts: ["page"],
+    documentUrlPatterns: WEB,
+  });
+  create("open-history", getMessage("menu_open_history"), { contexts: ["action"] });
 }
 
-/** Show a check of the image in the frame in which the user clicked. */
 export async function onMenuClicked(
   info: Browser.contextMenus.OnClickData,
   tab: Browser.tabs.Tab | undefined,
 ): Promise<void> {
-  if (info.menuItemId !== MENU_ID || tab?.id === undefined) return;
-  const message: ShowCheck = { kind: "show-check", url: imageUrl(info) };
+  if (tab?.id === undefined) return;
   const frameId = info.frameId ?? 0;
-  const show = () => browser.tabs.sendMessage(tab.id!, message, { frameId });
-  try {
-    await show().catch(async () => {
-      const target = { tabId: tab.id!, frameIds: [frameId] };
-      await browser.scripting.executeScript({ target, files: [CONTENT_SCRIPT] });
-      await show();
-    });
-  } catch {
-    await showNotAvailable(tab.id);
+  switch (info.menuItemId) {
+    case "check-image":
+      return showIn(tab.id, frameId, { kind: "show-check", url: imageUrl(info) });
+    case "check-link":
+      return showIn(tab.id, frameId, { kind: "check-link", url: info.linkUrl ?? "" });
+    case "check-page":
+      return checkPageIn(tab.id);
+    case "open-console":
+      return openConsole(info.srcUrl ?? "", tab);
+    case "open-history":
+      return openHistory(tab);
   }
 }
 
@@ -42,9 +56,9 @@ function imageUrl({ mediaType, srcUrl }: Browser.contextMenus.OnClickData): stri
   return mediaType === "image" && srcUrl ? srcUrl : "";
 }
 
-/** The browser allows no extension on its own pages. Show that on the toolbar button. */
-async function showNotAvailable(tabId: number): Promise<void> {
-  await browser.action.setBadgeText({ tabId, text: "!" });
-  const title = browser.i18n.getMessage("action_not_available");
-  await browser.action.setTitle({ tabId, title });
+/** Open the server's page, with the image's address in its form. */
+async function openConsole(image: string, { index, windowId }: Browser.tabs.Tab): Promise<void> {
+  const { server } = await loadSettings();
+  const url = `${server}/?url=${encodeURIComponent(image)}`;
+  await browser.tabs.create({ url, index: index + 1, windowId });
 }

@@ -3,8 +3,8 @@ import { fakeBrowser } from "wxt/testing";
 import { Page } from "../../lib/page/page";
 import type { WorkerRequest } from "../../lib/messages";
 import { DEFAULTS } from "../../lib/settings";
-import { type Outcome, unavailable } from "../../lib/verdict";
-import { classified } from "../examples";
+import { type Outcome, UNKNOWN, unavailable } from "../../lib/verdict";
+import { classified, verdict } from "../examples";
 import { bringNear, FakeIntersectionObserver, fakeObservers, layOut, makeImage } from "./layout";
 
 const DATA = "data:image/png;base64,AAAA";
@@ -475,4 +475,92 @@ test("a service worker that is stopped before it answers is asked again", async 
   showWithBadges(makeImage());
   await vi.waitFor(() => expect(states()).toEqual(["ai"]));
   expect(checksOf("check-url")).toHaveLength(2);
+});
+
+// Checks that the user asks for in other ways than the menu of an image
+
+test("a check of all images is asked for, as long as badges stay off", async () => {
+  haveFiles(readable);
+  const [image, inline] = [makeImage(), makeImage({ src: DATA })];
+  document.body.append(image, inline);
+  page.checkAll();
+  page.setBadges(false);
+  bringNear(image);
+  bringNear(inline);
+  await vi.waitFor(() => expect(states()).toEqual(["ai", "ai"]));
+  expect(asked.mock.calls.map(([request]) => request)).toEqual([
+    { kind: "check-url", url: "https://x.example/a.jpg", asked: true },
+    { kind: "check-bytes", data: "data:image/png;base64,eA==", asked: true },
+  ]);
+  asked.mockClear();
+  page.setBadges(true);
+  bringNear(image);
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+  expect(asked.mock.lastCall).toEqual([{ kind: "check-url", url: "https://x.example/a.jpg" }]);
+});
+
+test("images that were only looked up are checked when all are", async () => {
+  asked.mockImplementation(async (request) =>
+    request.kind === "check-url" && request.asked ? classified() : UNKNOWN,
+  );
+  const image = makeImage();
+  showWithBadges(image);
+  await vi.waitFor(() => expect(states()).toEqual(["unknown"]));
+  page.checkAll();
+  bringNear(image);
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+});
+
+test("an image that is not known yet has a dot, and its card offers the check", async () => {
+  asked.mockResolvedValueOnce(UNKNOWN);
+  showWithBadges(makeImage());
+  await vi.waitFor(() => expect(states()).toEqual(["unknown"]));
+  expect(badges()[0]!.classList).toContain("dot");
+  expect(badges()[0]!.title).toContain("Not known yet");
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(titleOf()).toBe("Not known yet"));
+  expect(actions().map(({ textContent }) => textContent)).toEqual(["Check image"]);
+  click(actions()[0]!);
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+  expect(checksOf("check-now")).toHaveLength(1);
+});
+
+test("the card of a looked-up verdict says no more than is known, and offers the check", async () => {
+  const { image } = verdict();
+  asked.mockResolvedValue(classified({ image: { ...image, sha256: "" }, members: {} }));
+  showWithBadges(makeImage());
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
+  expect(card().textContent).not.toContain("Found in the file");
+  expect(card().textContent).toContain("Only the start of a hash");
+  expect(actions().map(({ textContent }) => textContent)).toEqual(["Check image"]);
+});
+
+test("the image of a link is checked by its address alone", async () => {
+  haveFiles(readable);
+  asked.mockResolvedValue(unavailable("not_an_image"));
+  await page.checkLink("https://x.example/large.jpg");
+  expect(asked.mock.calls.map(([request]) => request)).toEqual([
+    { kind: "check-now", url: "https://x.example/large.jpg", again: false },
+  ]);
+  expect(titleOf()).toBe("Unavailable");
+});
+
+test("the image in focus is checked", async () => {
+  expect(page.checkPointed()).toBe(false);
+  const link = document.createElement("a");
+  link.href = "https://x.example/";
+  link.append(makeImage());
+  document.body.append(link);
+  link.focus();
+  expect(page.checkPointed()).toBe(true);
+  await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
+});
+
+test("where there is no image to check, a card says what to do", async () => {
+  await page.showNone();
+  expect(card().textContent).toContain("Point at an image");
+  expect(actions()).toEqual([]);
+  expect(asked).not.toHaveBeenCalled();
 });

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { Tally } from "../../lib/page/tally";
-import { unavailable } from "../../lib/verdict";
+import { UNKNOWN, unavailable } from "../../lib/verdict";
 import { classified } from "../examples";
 import { makeImage } from "./layout";
 
@@ -26,8 +26,9 @@ test("images are counted by label, and the flagged ones listed", () => {
   tally.note(image(), "u3", classified({ label: "uncertain", probability: 0.5 }));
   tally.note(image(), "u4", unavailable("timeout"));
   tally.note(image(), "u5", undefined);
+  tally.note(image(), "u6", UNKNOWN);
   const { counts, flagged: list } = tally.report();
-  expect(counts).toEqual({ ai: 1, real: 1, uncertain: 1, unavailable: 1, checking: 1 });
+  expect(counts).toEqual({ ai: 1, real: 1, uncertain: 1, unavailable: 1, unknown: 1, checking: 1 });
   expect(list).toEqual([{ id: 1, url: "https://x.example/1.jpg", alt: "A cat", probability: 0.93 }]);
   expect(tally.get(list[0]!.id)).toBe(flagged);
 });

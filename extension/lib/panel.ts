@@ -1,0 +1,176 @@
+/** The history page: shows the last checks, searches them, exports and clears them. */
+
+import { toCsv } from "./csv";
+import { make } from "./dom";
+import { clearEntries, type Entry, loadEntries, onHistory } from "./history";
+import { badgeWords, dateTime, language, text } from "./i18n";
+import { drawMark } from "./page/mark";
+import { isWebUrl } from "./page/url";
+import { loadSettings, onSettings } from "./settings";
+import { stateOf } from "./verdict";
+
+export class HistoryPanel {
+  private readonly search: HTMLInputElement;
+  private readonly list: HTMLElement;
+  private readonly dialog: HTMLDialogElement;
+  private entries: Entry[] = [];
+  /** Loads that run one after the other, so that an older one cannot overwrite a newer one. */
+  private loading: Promise<void> | undefined;
+  private isStale = false;
+
+  constructor(private readonly page: Document) {
+    this.search = this.element("search");
+    this.list = this.element("entries");
+    this.dialog = this.element("confirm");
+  }
+
+  /** Show the history, and follow its changes. Returns a function that stops it. */
+  start(): () => void {
+    this.search.addEventListener("input", () => this.show());
+    this.element("export").addEventListener("click", () => this.save());
+    this.element("clear").addEventListener("click", () => this.dialog.showModal());
+    this.dialog.addEventListener("close", () => {
+      if (this.dialog.returnValue === "clear") void clearEntries();
+      this.dialog.returnValue = "";
+    });
+    const stops = [onHistory(() => this.load()), onSettings(() => void this.showOff())];
+    this.load();
+    void this.showOff();
+    return () => stops.forEach((stop) => stop());
+  }
+
+  /** Load the history. Changes that come meanwhile are one more load. */
+  private load(): void {
+    this.isStale = true;
+    this.loading ??= this.loadAll().finally(() => (this.loading = undefined));
+  }
+
+  private async loadAll(): Promise<void> {
+    while (this.isStale) {
+      this.isStale = false;
+      this.entries = await loadEntries();
+      this.show();
+    }
+  }
+
+  private show(): void {
+    const found = this.found();
+    this.list.replaceChildren(...found.map(drawEntry));
+    this.element("count").textContent = this.countOf(found);
+    this.element<HTMLButtonElement>("export").disabled = found.length === 0;
+    this.element<HTMLButtonElement>("clear").disabled = this.entries.length === 0;
+  }
+
+  private countOf(found: readonly Entry[]): string {
+    if (this.entries.length === 0) return text("history_empty");
+    if (found.length === 0) return text("history_none_found");
+    const format = new Intl.NumberFormat(language());
+    const [shown, all] = [found, this.entries].map(({ length }) => format.format(length));
+    return text("history_count", shown!, all!);
+  }
+
+  private async showOff(): Promise<void> {
+    const { history } = await loadSettings();
+    this.element("off").textContent = history ? "" : text("history_off");
+  }
+
+  /** The entries that contain each word of the search. */
+  private found(): Entry[] {
+    const words = this.search.value.toLocaleLowerCase(language()).split(/\s+/);
+    return this.entries.filter((entry) => {
+      const all = [verdictOf(entry), readable(entry.url), readable(entry.page)].join("\n");
+      const searched = all.toLocaleLowerCase(language());
+      return words.every((word) => searched.includes(word));
+    });
+  }
+
+  /** Save the entries that the search found as a CSV file. */
+  private save(): void {
+    const csv = new Blob([toCsv([COLUMNS, ...this.found().map(rowOf)])], { type: "text/csv" });
+    const link = make("a", "");
+    link.href = URL.createObjectURL(csv);
+    link.download = `assay-${new Date().toISOString().slice(0, 10)}.csv`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  private element<Found extends HTMLElement>(id: string): Found {
+    return this.page.getElementById(id) as Found;
+  }
+}
+
+/** Names for programs, which do not depend on the language. */
+const COLUMNS = [
+  "checked",
+  "label",
+  "probability",
+  "failure",
+  "image",
+  "page",
+  "sha256",
+  "model_version",
+];
+
+function rowOf({ url, page, time, outcome }: Entry): string[] {
+  const checked = new Date(time).toISOString();
+  if (outcome.state === "unavailable") {
+    return [checked, "", "", outcome.failure.code, url, page, "", ""];
+  }
+  const { label, probability, image, model_version } = outcome.verdict;
+  return [checked, label, String(probability), "", url, page, image.sha256, model_version];
+}
+
+function drawEntry(entry: Entry): HTMLElement {
+  const { url, page, time, outcome } = entry;
+  const body = make(
+    "div",
+    "facts",
+    make("p", "verdict", verdictOf(entry)),
+    drawAddress("history_image", url),
+    ...(page ? [drawAddress("history_page", page)] : []),
+    make("p", "when", dateTime(new Date(time))),
+  );
+  const element = make("li", "entry", drawPicture(entry), body);
+  element.dataset.state = stateOf(outcome);
+  return element;
+}
+
+/** The small picture, or the mark of the state in its place. */
+function drawPicture({ outcome, thumbnail }: Entry): HTMLElement {
+  const frame = make("div", "picture");
+  if (!thumbnail) {
+    frame.append(drawMark(stateOf(outcome)));
+    return frame;
+  }
+  const picture = make("img", "");
+  picture.src = thumbnail;
+  picture.alt = "";
+  frame.append(picture);
+  return frame;
+}
+
+/** An address as a link, if it is one of the web. */
+function drawAddress(name: string, address: string): HTMLElement {
+  const label = make("span", "label", text(name));
+  if (!isWebUrl(address)) return make("p", "address", label, " ", make("bdi", "", address));
+  const link = make("a", "", make("bdi", "", readable(address)));
+  link.href = link.title = address;
+  link.target = "_blank";
+  link.rel = "noreferrer";
+  return make("p", "address", label, " ", link);
+}
+
+function verdictOf({ outcome }: Entry): string {
+  const { word, extra } = badgeWords(outcome);
+  return extra ? text("history_verdict", word, extra) : word;
+}
+
+/** An address as people read it. Addresses that are no valid URLs stay as they are. */
+function readable(address: string): string {
+  const short = address.replace(/^https?:\/\//, "");
+  try {
+    return decodeURI(short);
+  } catch {
+    return short;
+  }
+}

@@ -1,0 +1,14 @@
+/** Opens the history next to the page. */
+
+import { type Browser, browser } from "wxt/browser";
+
+/** Firefox's API, which the types of Chrome's lack. */
+interface WithSidebar {
+  sidebarAction: { open(): Promise<void> };
+}
+
+/** Open Chrome's side panel or Firefox's sidebar. Call it directly from a click. */
+export async function openHistory({ windowId }: Browser.tabs.Tab): Promise<void> {
+  if (import.meta.env.FIREFOX) await (browser as unknown as WithSidebar).sidebarAction.open();
+  else await browser.sidePanel.open({ windowId });
+}
