@@ -18,6 +18,7 @@ from tests.backend.fake_api import done
 from tests.conftest import QuickHTTPServer, until
 from tests.e2e.axe import axe_violations
 from tests.e2e.browser import EXTENSION_ID, service_worker, use_server
+from tests.e2e.extension import change_settings
 from tests.e2e.pages import img, serve_image, serve_page, serve_photograph
 from tests.pictures import drawing, encoded
 
@@ -53,10 +54,6 @@ def context(browser: BrowserContext, server: HTTPServer) -> Iterator[BrowserCont
     use_server(browser, server.url_for("").rstrip("/"))
     yield browser
     service_worker(browser).evaluate("chrome.storage.local.clear()")
-
-
-def change_settings(context: BrowserContext, **settings: object) -> None:
-    service_worker(context).evaluate("settings => chrome.storage.local.set(settings)", settings)
 
 
 def picture(site: HTTPServer, name: str) -> str:
