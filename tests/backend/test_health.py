@@ -177,7 +177,7 @@ def test_weights_that_are_not_whole_are_missing(
     client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lives(redis)
-    monkeypatch.setattr("models.integrity.digest", lambda *_: "0" * 64)  # a failing disk
+    monkeypatch.setattr("models.manifest.digest", lambda *_: "0" * 64)  # a failing disk
     assert readiness(client)[1]["missing"] == ["weights"]
 
 
