@@ -116,7 +116,8 @@ def main(target: Path, *ai_images: Path) -> None:
             img(serve_image(site, f"/{name}", content), alt=name) for name, content in shown
         )
         address = serve_page(site, f"{HEADING}<main>{images}</main>", head=STYLE)
-        take(context, address, len(shown), ai_images[-1].name, target)
+        badged = [name for name, _ in shown if not name.endswith(".svg")]
+        take(context, address, len(badged), ai_images[-1].name, target)
 
 
 if __name__ == "__main__":
