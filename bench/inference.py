@@ -123,11 +123,8 @@ def main() -> None:
         return statistics.median(a / b for a, b in zip(*sums, strict=True))
 
     of = {kind: [f"{name} {kind}" for name in light] for kind in ("keras", "f32", "shipped")}
-    bits = {int(records[name].parity["weight_bits"]) for name in light}
     print(f"light networks, in floats: {ratio(of['keras'], of['f32']):.1f} × keras.predict")
-    print(
-        f"light networks, as shipped ({bits} bits): {ratio(of['f32'], of['shipped']):.2f} × floats"
-    )
+    print(f"light networks, as shipped: {ratio(of['f32'], of['shipped']):.2f} × floats")
     lower, upper = "clip_lower shipped", "clip_upper shipped"
     full = ["clip_lower f32", "clip_upper f32"]
     print(f"clip_shallow, as shipped: {ratio(full, [lower]):.2f} × the full encoder in f32")
