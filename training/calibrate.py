@@ -56,19 +56,20 @@ class Scored:
     known: Features
     by_scheme: dict[str, Floats]
 
-    def weighted(self) -> tuple[NDArray[np.int64], NDArray[np.bool_], Floats]:
-        """Return rows, truth and sample weights of the modern views. Each tier weighs the same."""
-        parts = tiers_of(self.known)
-        return (
-            np.concatenate([part.rows for part in parts]),
-            np.concatenate([part.ai for part in parts]),
-            np.concatenate([part.sample_weight for part in parts]),
-        )
-
 
 def tiers_of(known: Features) -> list[Cell]:
     """Return the modern views of each tier."""
     return [part for part in cells(known) if not part.corpus]
+
+
+def weighted(known: Features) -> tuple[NDArray[np.int64], NDArray[np.bool_], Floats]:
+    """Return rows, truth and sample weights of the modern views. Each tier weighs the same."""
+    parts = tiers_of(known)
+    return (
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.ai for part in parts]),
+        np.concatenate([part.sample_weight for part in parts]),
+    )
 
 
 def platt(logits: Floats, ai: NDArray[np.bool_], sample_weight: Floats) -> Scale:
@@ -81,7 +82,7 @@ def platt(logits: Floats, ai: NDArray[np.bool_], sample_weight: Floats) -> Scale
 
 def calibration(scored: Scored) -> Scale:
     """Fit a member's calibration on held-out kinds."""
-    rows, ai, sample_weight = scored.weighted()
+    rows, ai, sample_weight = weighted(scored.known)
     return platt(scored.by_scheme["kinds"][rows], ai, sample_weight)
 
 
@@ -220,10 +221,7 @@ def light_stage(answers: Answers) -> tuple[dict[str, Scale], Stage]:
     Returns:
         Each member's calibration, and the stage.
     """
-    parts = tiers_of(answers.known)
-    rows = np.concatenate([part.rows for part in parts])
-    ai = np.concatenate([part.ai for part in parts])
-    sample_weight = np.concatenate([part.sample_weight for part in parts])
+    rows, ai, sample_weight = weighted(answers.known)
     source = np.array([answers.known.examples[row].source for row in rows])
     columns = np.stack(list(answers.logits.values()), axis=1)[rows]
     strength, out_of_fold = fit_by_source(columns, ai, sample_weight, source)
@@ -238,7 +236,7 @@ def light_stage(answers: Answers) -> tuple[dict[str, Scale], Stage]:
         weights=dict(zip(answers.logits, coefficients, strict=True)),
         intercept=answers.easier * float(fitted.intercept_[0]),
         thresholds=limits,
-        doubt=find_doubt({"folds": odds}, {"folds": answers.clip}, limits, parts),
+        doubt=find_doubt({"folds": odds}, {"folds": answers.clip}, limits, tiers_of(answers.known)),
     )
     scales = {
         name: platt(logits[rows], ai, sample_weight) for name, logits in answers.logits.items()
@@ -300,7 +298,7 @@ def read_answers(clip: Scored, manifest: Manifest, paths: Paths, weights: Path) 
     mine = Scored(
         clip.known.take(rows), {name: odds[rows] for name, odds in clip.by_scheme.items()}
     )
-    here, ai, sample_weight = mine.weighted()
+    here, ai, sample_weight = weighted(mine.known)
     on_val = platt(mine.by_scheme["folds"][here], ai, sample_weight)
     places = [(views[row][1], index[views[row]]) for row in rows]
     return Answers(

@@ -16,11 +16,17 @@ import numpy as np
 from models.manifest import WEIGHTS, load_manifest
 from training import metrics
 from training.bootstrap import estimate, resample
-from training.calibrate import Answers, Scored, fit_by_source, read_answers, read_scored
+from training.calibrate import (
+    Answers,
+    Scored,
+    fit_by_source,
+    read_answers,
+    read_scored,
+    tiers_of,
+)
 from training.evaluate import REPORT
 from training.markdown import interval, table
 from training.metrics import Floats
-from training.operating_points import cells
 from training.paths import Paths, add_arguments
 
 _HEAD = """\
@@ -44,9 +50,7 @@ def report(answers: Answers, shallow: Floats) -> str:
     everyone = tuple(logits)
     left_out = [(), *((name,) for name in everyone), tuple(answers.logits)]
     rows = []
-    for part in cells(answers.known):
-        if part.corpus:
-            continue
+    for part in tiers_of(answers.known):
         source = np.array([answers.known.examples[row].source for row in part.rows])
         resampled_weights = resample(source, part.ai, part.sample_weight)
 

@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -124,7 +125,7 @@ def load(split: packs.Split, paths: Paths) -> Features:
         for at in track(missing, description=f"features of {split}"):
             row = listed[at]
             pixels = degrade(images.pixels(row.index), TIERS[row.tier])
-            _save(files[at], runtime.run(VIEW.serve(prepare(pixels)))[0][0].astype(np.float16))
+            save_array(files[at], runtime.run(VIEW.serve(prepare(pixels)))[0][0].astype(np.float16))
     values = np.empty((len(files), WIDTH), np.float16)
     for at, file in enumerate(files):
         values[at] = np.load(file)
@@ -140,7 +141,7 @@ def encoder(paths: Paths) -> keras.Model:
     return model
 
 
-def _save(file: Path, values: NDArray[np.float16]) -> None:
+def save_array(file: Path, values: NDArray[Any]) -> None:
     """Write to a temporary file, then rename it. A killed run leaves no half file."""
     unfinished = file.with_suffix(".unfinished")
     with unfinished.open("wb") as out:

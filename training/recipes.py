@@ -166,10 +166,7 @@ class Logits:
         file = self._folder / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished = file.with_suffix(".unfinished")
-            with unfinished.open("wb") as out:
-                np.save(out, self._fit(part, groups, strength))
-            unfinished.rename(file)
+            features.save_array(file, self._fit(part, groups, strength))
         kept: Floats = np.load(file)
         return kept
 
