@@ -18,7 +18,7 @@ from tests.backend.fake_api import done
 from tests.conftest import QuickHTTPServer, until
 from tests.e2e.axe import axe_violations
 from tests.e2e.browser import EXTENSION_ID, service_worker, use_server
-from tests.e2e.extension import change_settings
+from tests.e2e.extension import JUDGED, change_settings
 from tests.e2e.pages import img, serve_image, serve_page, serve_photograph
 from tests.pictures import drawing, encoded
 
@@ -62,7 +62,8 @@ def picture(site: HTTPServer, name: str) -> str:
 
 
 def badge(page: Page, alt: str) -> Locator:
-    return page.locator(f".badge.placed[aria-label*='“{alt}”']")
+    """The badge of an image whose check is done. A check may end when its image scrolls away."""
+    return page.locator(f"{JUDGED}.placed[aria-label*='“{alt}”']")
 
 
 @pytest.fixture
