@@ -48,6 +48,20 @@ class ImageFacts(_Value):
     height: int = Field(description="Height in pixels, upright.")
     format: str = Field(description="jpeg, png, webp, gif, avif, bmp or tiff.")
     frames: int = Field(description="Number of frames. The first was classified.")
+    perceptual_hash: str | None = Field(
+        default=None,
+        description="64-bit pHash in lower-case hex. None if the image is almost of one colour.",
+    )
+
+
+class SimilarImage(_Value):
+    """An earlier image that looks like the classified one, for example another size of it."""
+
+    sha256: str = Field(description="SHA-256 of its file's bytes, in lower-case hex.")
+    distance: int = Field(ge=0, le=64, description="How many bits of the perceptual hashes differ.")
+    label: Label = Field(description="Its own label.")
+    probability: float = Field(ge=0, le=1, description="Its own probability of being AI-made.")
+    checked_at: datetime = Field(description="When it was classified (UTC).")
 
 
 class Verdict(_Value):
@@ -59,6 +73,11 @@ class Verdict(_Value):
     )
     members: dict[str, float] = Field(description="Each member's own calibrated probability.")
     evidence: tuple[Evidence, ...] = ()
+    similar: tuple[SimilarImage, ...] = Field(
+        default=(),
+        description="Up to 3 earlier images that look like this one, when it was classified. Their"
+        " verdicts inform the reader and do not change this one.",
+    )
     image: ImageFacts
     model_version: str
     checked_at: datetime = Field(description="When the image was classified (UTC).")

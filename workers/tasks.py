@@ -217,6 +217,7 @@ class WorkerProcess:
         uploads = Uploads(settings.data_dir / "uploads")
         resolver = UrlResolver(
             self._stores.cache,
+            self._stores.similar,
             self._stores.image_locks,
             HostSlots(hosts, WaitQueues(hosts, self._stores, celery, self._dispatcher)),
             Fetcher(settings.fetch_allow_nets),

@@ -105,6 +105,9 @@ def _append_verdict(text: Text, verdict: Verdict) -> None:
     for fact in verdict.evidence:
         trust = "" if fact.trusted else " (not verified)"
         text.append(f"  {fact.kind} says {fact.says}: {printable(fact.detail)}{trust}\n")
+    for other in verdict.similar:
+        before = f"{_OUTCOMES[other.label][0]}, AI {percentage(other.probability)}"
+        text.append(f"  a similar image was judged on {other.checked_at:%Y-%m-%d}: {before}\n")
     image = verdict.image
     known = " · from the cache" if verdict.cached else ""
     text.append(

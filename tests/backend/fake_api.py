@@ -16,7 +16,7 @@ from werkzeug import Request, Response
 
 from backend.schemas.scans import SCAN, ScanLine
 from models.errors import CheckError, ErrorCode
-from models.verdict import CheckItem, Evidence, ImageFacts, Verdict
+from models.verdict import CheckItem, Evidence, ImageFacts, Label, SimilarImage, Verdict
 
 _LAST = re.compile("slow|stuck")
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -41,6 +41,12 @@ def verdict(probability: float = 0.93, **fields: object) -> Verdict:
 
 def claim(detail: str, *, trusted: bool = False) -> Evidence:
     return Evidence(kind="c2pa", says="ai", detail=detail, trusted=trusted)
+
+
+def similar(probability: float, label: Label) -> SimilarImage:
+    return SimilarImage(
+        sha256="cd" * 32, distance=2, label=label, probability=probability, checked_at=WHEN
+    )
 
 
 def done(url: str, probability: float = 0.93, **fields: object) -> CheckItem:

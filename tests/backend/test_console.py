@@ -21,7 +21,7 @@ from backend.web.words import WORDS, percent
 from models.errors import ErrorCode
 from models.verdict import Evidence, ItemError, Label, Verdict
 from tests.backend.conftest import bearer
-from tests.backend.fake_api import claim, verdict
+from tests.backend.fake_api import claim, similar, verdict
 from workers.storage.verdict_cache import CacheEntry
 
 MESSAGES = Path(__file__).parents[2] / "extension" / "public" / "_locales" / "en" / "messages.json"
@@ -75,7 +75,8 @@ def shown(app: Flask) -> Callable[..., str]:
 def test_a_form_is_answered_by_the_verdict_with_everything_a_reader_needs(
     shown: Callable[..., str],
 ) -> None:
-    page = shown(verdict(0.93, evidence=(claim("Made with a generator"),)))
+    seen = similar(0.81, Label.UNCERTAIN)
+    page = shown(verdict(0.93, evidence=(claim("Made with a generator"),), similar=(seen,)))
     for words in (
         "Likely AI",
         "<strong>93%</strong>",
@@ -84,6 +85,8 @@ def test_a_form_is_answered_by_the_verdict_with_everything_a_reader_needs(
         "Made with a generator",
         "Content Credentials",
         "no trusted signature",
+        "Similar images seen before",
+        "Uncertain 81%",
         "640 × 480 pixels, JPEG",
         "2 Jan 2026, 03:04 UTC",
         "Model 2026-01-01.0123abcd",

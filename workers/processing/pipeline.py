@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from models.ensemble import Ensemble
 from models.evidence import find_evidence
 from models.image import decode
+from models.similarity import perceptual_hash
 from models.verdict import ImageFacts, Verdict
 
 DIGITS = 4
@@ -27,6 +28,7 @@ def classify(data: bytes, ensemble: Ensemble, verdict_ttl: float) -> Verdict:
     """
     image = decode(data)
     result = ensemble.classify(image.pixels)
+    image_hash = perceptual_hash(image.pixels)
     now = datetime.now(UTC)
     return Verdict(
         label=result.label,
@@ -39,6 +41,7 @@ def classify(data: bytes, ensemble: Ensemble, verdict_ttl: float) -> Verdict:
             height=image.height,
             format=image.format,
             frames=image.frames,
+            perceptual_hash=None if image_hash is None else f"{image_hash:016x}",
         ),
         model_version=ensemble.version,
         checked_at=now,

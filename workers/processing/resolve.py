@@ -24,6 +24,7 @@ from workers.processing.work_items import WorkItem
 from workers.scheduling.leases import Leases
 from workers.scheduling.wait_queues import WaitQueues
 from workers.storage.claims import ImageLocks
+from workers.storage.similar import SimilarImages
 from workers.storage.uploads import Uploads
 from workers.storage.verdict_cache import UPLOAD_SCHEME, CacheEntry, VerdictCache
 from workers.telemetry.metrics import meter
@@ -140,6 +141,7 @@ class UrlResolver:
 
     Args:
         cache: verdicts of bytes that were seen before.
+        similar: judged images that look alike.
         image_locks: let one process at a time classify the same bytes.
         slots: the slots of hosts.
         fetcher: fetches URLs.
@@ -151,6 +153,7 @@ class UrlResolver:
     def __init__(
         self,
         cache: VerdictCache,
+        similar: SimilarImages,
         image_locks: ImageLocks,
         slots: HostSlots,
         fetcher: Fetcher,
@@ -159,6 +162,7 @@ class UrlResolver:
         leases: Leases,
     ) -> None:
         self._cache = cache
+        self._similar = similar
         self._image_locks = image_locks
         self._slots = slots
         self._fetcher = fetcher
@@ -263,6 +267,7 @@ class UrlResolver:
                 return verdict
             with self._leases.held(attempt.renew), meter.timed("judge_seconds"):
                 verdict = classify(data, self._ensemble, self._cache.verdict_ttl)
+            verdict = self._similar.compare(verdict)
             self._cache.save_verdict(verdict)
             meter.count("verdicts", label=str(verdict.label))
             log.info("classified", address=address, sha256=sha256)

@@ -15,6 +15,8 @@ Cache (`verdict_cache`), claims (`claims`), checks (`checks`), workers (`worker_
 ``assay:prefix:{v}:{p}``              (sorted set) the {a}, as bytes, of URLs with a verdict that
                                       start with these 5 hex digits; score: when they expire
 ``assay:verdict:{v}:{sha256}``        the ``Verdict`` of these bytes
+``assay:similar:{v}:{part}:{bits}``   (sorted set) perceptual hash and sha256 of images whose hash
+                                      has these bits in this part; score: when judged (Unix s)
 ``assay:claim:{v}:{a}``               ``queued`` or ``running:<owner>``: the one job of the address
 ``assay:done:{v}:{a}``                (channel) the address's job has ended
 ``assay:image-lock:{v}:{sha256}``     (lock) the one process that classifies these bytes
@@ -103,6 +105,11 @@ def prefix_index(version: str, digest: str) -> str:
 def verdict(version: str, sha256: str) -> str:
     """Return the key of the verdict of these bytes."""
     return f"assay:verdict:{version}:{sha256}"
+
+
+def similar(version: str, part: int, bits: int) -> str:
+    """Return the key of the images whose perceptual hash has these bits in one of its parts."""
+    return f"assay:similar:{version}:{part}:{bits:04x}"
 
 
 def claim(version: str, address: str) -> str:

@@ -10,6 +10,7 @@ from workers.storage.claims import Claims, ImageLocks
 from workers.storage.connection import open_redis
 from workers.storage.feedback import FeedbackStore
 from workers.storage.scans import Scans
+from workers.storage.similar import SimilarImages
 from workers.storage.verdict_cache import VerdictCache
 from workers.storage.worker_registry import WorkerRegistry
 
@@ -26,6 +27,7 @@ class Stores:
         redis: the client given.
         model_version: the version given.
         cache: cache entries and verdicts.
+        similar: finds judged images that look alike.
         claims: claims of addresses.
         image_locks: locks of images.
         checks: what checks asked for.
@@ -43,6 +45,7 @@ class Stores:
             verdict_ttl=settings.verdict_ttl,
             failure_ttl=settings.failure_ttl,
         )
+        self.similar = SimilarImages(redis, model_version, self.cache)
         self.claims = Claims(redis, model_version)
         self.image_locks = ImageLocks(redis, model_version)
         self.checks = CheckStore(redis)

@@ -48,7 +48,7 @@ function scale(probability) {
   return [make("p", { class: "lead" }, `${words.probability} `, number), bar(probability)];
 }
 
-function details({ members, evidence, image, checked_at, model_version }) {
+function details({ members, evidence, similar, image, checked_at, model_version }) {
   const scores = Object.entries(members);
   const size = `${image.width} × ${image.height} pixels, ${image.format.toUpperCase()}`;
   const frames = image.frames > 1 ? ` · frame 1 of ${image.frames}` : "";
@@ -60,6 +60,7 @@ function details({ members, evidence, image, checked_at, model_version }) {
     evidence.length
       ? make("ul", { class: "evidence" }, ...evidence.map(evidenceRow))
       : make("p", {}, words.evidence_none),
+    ...similarParts(similar ?? []),
     make("h3", {}, words.image_heading),
     make("p", {}, size + frames),
     make("p", {}, "Checked on ", time),
@@ -78,3 +79,17 @@ function memberRow([name, score], of) {
 
 const evidenceRow = (fact) =>
   make("li", {}, fact.detail, " ", make("small", {}, evidenceSource(fact)));
+
+function similarParts(similar) {
+  if (!similar.length) return [];
+  return [
+    make("h3", {}, words.similar_heading),
+    make("ul", { class: "evidence" }, ...similar.map(similarRow)),
+    make("p", {}, words.similar_caution),
+  ];
+}
+
+function similarRow({ label, probability, checked_at }) {
+  const time = make("small", {}, make("time", { datetime: checked_at }, moment(checked_at)));
+  return make("li", {}, `${words.states[label]} ${percent(probability)} `, time);
+}

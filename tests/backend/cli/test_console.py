@@ -8,8 +8,8 @@ from rich.console import Console
 from backend.cli import console
 from backend.cli.console import ScanProgress, duration, item_printer, percentage, print_summary
 from backend.cli.output import Tally
-from models.verdict import CheckItem
-from tests.backend.fake_api import claim, done, failed
+from models.verdict import CheckItem, Label
+from tests.backend.fake_api import claim, done, failed, similar
 
 STEERING = "http://h/\x1b]0;owned\x07\x1b[31m.jpg"
 
@@ -34,6 +34,17 @@ def test_on_a_terminal_a_verdict_is_words(
         "  640 × 480 JPEG · model 2026-01-01.0123abcd · from the cache",
         "",
     ]
+
+
+def test_similar_images_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch)
+
+    item_printer(as_json=False)(done("a.jpg", similar=[similar(0.04, Label.REAL)]))
+
+    line = "  a similar image was judged on 2026-01-02: no sign of AI, AI 4 %"
+    assert line in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(

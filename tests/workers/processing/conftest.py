@@ -88,6 +88,7 @@ def make(stores: Stores, hosts: HostLimiter, uploads: Uploads, celery: Celery) -
             wait_queues = WaitQueues(hosts, stores, celery, Dispatcher(stores, celery))
             resolver = UrlResolver(
                 stores.cache,
+                stores.similar,
                 stores.image_locks,
                 HostSlots(hosts, wait_queues),
                 Fetcher(LOOPBACK),

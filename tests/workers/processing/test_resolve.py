@@ -50,6 +50,26 @@ def test_each_spelling_of_an_address_is_asked_for_as_it_is_and_has_its_own_answe
         ]
 
 
+def test_a_smaller_copy_is_classified_and_names_the_image_seen_before(
+    do: Do, site: HTTPServer, ensemble: CountingEnsemble
+) -> None:
+    small = photograph().resize((256, 256))
+    site.expect_request("/a.jpg").respond_with_data(encoded(photograph()))
+    site.expect_request("/small.webp").respond_with_data(encoded(small, "WEBP", quality=70))
+    site.expect_request("/other.jpg").respond_with_data(encoded(drawing()))
+    first, copy, other = (
+        do([site.url_for(path)])[0].verdict for path in ("/a.jpg", "/small.webp", "/other.jpg")
+    )
+    assert first
+    assert copy
+    assert other
+    assert ensemble.classified == 3
+    (before,) = copy.similar
+    assert (before.sha256, before.label) == (first.image.sha256, first.label)
+    assert (before.probability, before.checked_at) == (first.probability, first.checked_at)
+    assert first.similar == other.similar == ()
+
+
 def test_the_same_image_at_two_urls_is_classified_once(
     do: Do, site: HTTPServer, ensemble: CountingEnsemble
 ) -> None:
