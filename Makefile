@@ -60,6 +60,10 @@ lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers, unused c
 extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox
 	@echo "Built: extension/.output/chrome-mv3 and extension/.output/firefox-mv3"
 
+.PHONY: api-types
+api-types: $(PYTHON_READY) $(NODE_READY) ## Generate the extension's types from the API's schemas
+	cd extension && npm run api-types
+
 .PHONY: bench
 bench: $(PYTHON_READY) ## Measure Assay against the bare machine
 	.venv/bin/python -m bench.inference

@@ -104,6 +104,8 @@ def _forbid_caching(response: Response) -> Response:
 def _services(settings: Settings, stores: Stores) -> Services:
     celery = make_celery(settings, stores.redis)
     manifest = load_manifest()
+    thresholds = manifest.stages_for(settings.second_look)[-1].thresholds
+    weights = WeightFiles(manifest, settings.second_look)
     uploads = Uploads(settings.data_dir / "uploads")
     uploads.sweep()
     return Services(
@@ -111,10 +113,10 @@ def _services(settings: Settings, stores: Stores) -> Services:
         stores=stores,
         uploads=uploads,
         dispatcher=Dispatcher(stores, celery),
-        readiness=ReadinessCheck(stores, celery, WeightFiles(manifest, settings.second_look)),
+        readiness=ReadinessCheck(stores, celery, weights, thresholds),
         exporter=Exporter(stores, celery),
         usage=UsageStore(stores.redis),
         webhook_url=partial(webhook_url, allow_nets=settings.fetch_allow_nets),
         members=manifest.members_for(settings.second_look),
-        thresholds=manifest.stages_for(settings.second_look)[-1].thresholds,
+        thresholds=thresholds,
     )

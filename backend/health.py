@@ -13,8 +13,9 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from backend.drain import draining
-from backend.schemas.ops import Missing, Readiness
+from backend.schemas.ops import LabelThresholds, Missing, Readiness
 from models.integrity import WeightFiles
+from models.manifest import Thresholds
 from workers.scheduling.queues import QUEUES, depth
 from workers.storage.stores import Stores
 from workers.storage.worker_registry import WorkerRecord
@@ -62,11 +63,15 @@ class ReadinessCheck:
         stores: Redis, with the registry of workers.
         celery: the broker.
         weights: the weights of the members in use.
+        thresholds: what separates the labels.
     """
 
-    def __init__(self, stores: Stores, celery: Celery, weights: WeightFiles) -> None:
+    def __init__(
+        self, stores: Stores, celery: Celery, weights: WeightFiles, thresholds: Thresholds
+    ) -> None:
         self._model_version = stores.model_version
         self._weights = weights
+        self._thresholds = LabelThresholds(real=thresholds.real, ai=thresholds.ai)
         self._workers = Probe(stores.workers.live)
         self._depths = Probe(lambda: queue_depths(celery))
 
@@ -101,6 +106,7 @@ class ReadinessCheck:
         return Readiness(
             status="draining" if draining() else "not_ready" if missing else "ready",
             model_version=self._model_version,
+            thresholds=self._thresholds,
             workers=len(workers),
             missing=missing,
         )

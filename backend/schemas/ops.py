@@ -15,6 +15,13 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class LabelThresholds(BaseModel):
+    """What separates the labels: `real` below the first probability, `ai` from the second on."""
+
+    real: float = Field(ge=0, le=1)
+    ai: float = Field(ge=0, le=1)
+
+
 class Readiness(BaseModel):
     """Whether images can be checked, and what is missing if not."""
 
@@ -22,6 +29,7 @@ class Readiness(BaseModel):
         description="`draining`: this server is stopping and should get no new requests."
     )
     model_version: str = Field(description="The model version in use.")
+    thresholds: LabelThresholds = Field(description="The thresholds of this model version.")
     workers: int = Field(description="Live workers.")
     missing: list[Missing] = Field(
         description="Empty when ready. `worker`: no worker with this model version serves checks."

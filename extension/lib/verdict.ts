@@ -1,34 +1,24 @@
-/** The data types of the server's API, and their parsers. Unknown values are tolerated. */
+/** Verdicts and outcomes, and the parsers of the server's answers. Unknown values are tolerated. */
 
-export type Label = "ai" | "uncertain" | "real";
+import type { components } from "./api-types";
+
+export type Schemas = components["schemas"];
+export type Label = Schemas["Label"];
+export type Thresholds = Schemas["LabelThresholds"];
 
 /** The likelier answer. */
-export type Lean = "ai" | "none" | "real";
+export type Lean = Schemas["Verdict"]["lean"];
 
 /** The state that a badge shows. */
 export type State = "checking" | Label | "unavailable" | "unknown";
 
-/** A fact found in the file itself. */
-export interface Evidence {
-  kind: string;
-  says: string;
-  detail: string;
-  trusted: boolean;
-}
+/** A fact found in the file itself. Newer servers may claim more than we know. */
+export type Evidence = Omit<Schemas["Evidence"], "says"> & { says: string };
 
-export interface Verdict {
-  label: Label;
-  /** Which way an uncertain verdict leans. */
-  lean: Lean;
-  /** Calibrated probability that the image is AI-made, 0 to 1. */
-  probability: number;
-  /** Each member's own probability, by the member's name. */
-  members: Record<string, number>;
+export interface Verdict extends Omit<Schemas["Verdict"], "cached" | "evidence"> {
   evidence: Evidence[];
-  image: { sha256: string; width: number; height: number; format: string; frames: number };
-  model_version: string;
-  checked_at: string;
-  expires_at: string;
+  /** The user's own threshold, if only it is why the label is not "ai". */
+  ownThreshold?: number;
 }
 
 /** The reason for a missing verdict: a code for programs, a sentence for people. */
@@ -56,6 +46,10 @@ export interface Item {
 export interface Answer {
   id: string;
   items: Item[];
+}
+
+export function classified(verdict: Verdict): Outcome {
+  return { state: "classified", verdict };
 }
 
 export function unavailable(code: string, detail = ""): Outcome {
@@ -86,86 +80,88 @@ export function retryTime(outcome: Outcome | undefined): number | undefined {
   return outcome?.state === "unavailable" ? outcome.failure.retryAt : undefined;
 }
 
-type Json = Record<string, unknown>;
+/** What stands in for fields that are missing or of the wrong type. */
+const NO_FACT: Evidence = { kind: "", says: "", detail: "", trusted: false };
+const NO_VERDICT: Omit<Verdict, "members" | "evidence"> = {
+  // An unknown label of a newer server counts as uncertain.
+  label: "uncertain",
+  lean: "none",
+  probability: NaN,
+  image: { sha256: "", width: 0, height: 0, format: "", frames: 0 },
+  model_version: "",
+  checked_at: "",
+  expires_at: "",
+};
+const WORDS: readonly unknown[] = ["ai", "real"];
 
-function object(value: unknown): Json {
-  return typeof value === "object" && value !== null ? (value as Json) : {};
-}
-
-function list(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
+function object(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
-function count(value: unknown): number {
-  return typeof value === "number" ? value : 0;
-}
-
 function isProbability(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= 1;
 }
 
+/** Take the fields of a pattern from untrusted JSON, where they have the pattern's types. */
+function like<Pattern extends object>(pattern: Pattern, raw: unknown): Pattern {
+  const found = object(raw);
+  const fields = Object.entries(pattern).map(([name, other]: [string, unknown]) => {
+    const value = found[name];
+    if (typeof other === "object" && other !== null) return [name, like(other, value)];
+    return [name, typeof value === typeof other ? value : other];
+  });
+  return Object.fromEntries(fields) as Pattern;
+}
+
 function readVerdict(raw: unknown): Verdict | undefined {
-  const verdict = object(raw);
+  const { members, evidence } = object(raw);
+  const verdict = like(NO_VERDICT, raw);
   if (!isProbability(verdict.probability)) return undefined;
-  const image = object(verdict.image);
-  const members = Object.entries(object(verdict.members)).filter(
-    (entry): entry is [string, number] => isProbability(entry[1]),
-  );
   return {
-    // An unknown label of a newer server counts as uncertain.
-    label: verdict.label === "ai" || verdict.label === "real" ? verdict.label : "uncertain",
-    lean: verdict.lean === "ai" || verdict.lean === "real" ? verdict.lean : "none",
-    probability: verdict.probability,
-    members: Object.fromEntries(members),
-    evidence: list(verdict.evidence).map((entry) => {
-      const fact = object(entry);
-      return {
-        kind: text(fact.kind),
-        says: text(fact.says),
-        detail: text(fact.detail),
-        trusted: fact.trusted === true,
-      };
-    }),
-    image: {
-      sha256: text(image.sha256),
-      width: count(image.width),
-      height: count(image.height),
-      format: text(image.format),
-      frames: count(image.frames),
-    },
-    model_version: text(verdict.model_version),
-    checked_at: text(verdict.checked_at),
-    expires_at: text(verdict.expires_at),
+    ...verdict,
+    label: WORDS.includes(verdict.label) ? verdict.label : NO_VERDICT.label,
+    lean: WORDS.includes(verdict.lean) ? verdict.lean : NO_VERDICT.lean,
+    members: Object.fromEntries(
+      Object.entries(object(members)).filter((entry): entry is [string, number] =>
+        isProbability(entry[1]),
+      ),
+    ),
+    evidence: Array.isArray(evidence) ? evidence.map((fact) => like(NO_FACT, fact)) : [],
   };
 }
 
 function readItem(raw: unknown): Item {
-  const item = object(raw);
-  const url = text(item.url);
-  if (item.status === "pending") return { url, outcome: undefined };
-  if (item.status === "failed") {
-    const error = object(item.error);
-    return { url, outcome: unavailable(text(error.code) || "internal", text(error.detail)) };
+  const { url, status, verdict, error } = object(raw);
+  const item = { url: text(url), outcome: undefined };
+  if (status === "pending") return item;
+  if (status === "failed") {
+    const { code, detail } = like({ code: "", detail: "" }, error);
+    return { ...item, outcome: unavailable(code || "internal", detail) };
   }
-  const verdict = readVerdict(item.verdict);
-  return { url, outcome: verdict ? { state: "classified", verdict } : unavailable("not_assay") };
+  const found = readVerdict(verdict);
+  return { ...item, outcome: found ? classified(found) : unavailable("not_assay") };
 }
 
 /** Parse an answer's body. Returns undefined if it is invalid. */
 export function readAnswer(raw: unknown): Answer | undefined {
-  const answer = object(raw);
-  if (!Array.isArray(answer.items)) return undefined;
-  return { id: text(answer.id), items: answer.items.map(readItem) };
+  const { id, items } = object(raw);
+  return Array.isArray(items) ? { id: text(id), items: items.map(readItem) } : undefined;
+}
+
+/** Parse the thresholds of `/readyz`. Undefined if an older server does not tell them. */
+export function readThresholds(raw: unknown): Thresholds | undefined {
+  const thresholds = like({ real: NaN, ai: NaN }, object(raw).thresholds);
+  return Object.values(thresholds).every(isProbability) ? thresholds : undefined;
 }
 
 /** The share from which an uncertain verdict leans to AI. The same distance to 0 leans to real. */
 const LEANS_FROM = 0.6;
 
-function leanOf(label: Label, probability: number): Lean {
+export function leanOf(label: Label, probability: number): Lean {
   if (label !== "uncertain") return label;
   if (probability >= LEANS_FROM) return "ai";
   return probability <= 1 - LEANS_FROM ? "real" : "none";

@@ -27,6 +27,14 @@ from workers.storage.connection import eviction_warning
 from workers.storage.worker_registry import WorkerRecord, WorkerRegistry
 
 VERSION = load_manifest().version
+THRESHOLDS = load_manifest().stages[-1].thresholds
+READY = {
+    "status": "ready",
+    "model_version": VERSION,
+    "thresholds": {"real": THRESHOLDS.real, "ai": THRESHOLDS.ai},
+    "workers": 1,
+    "missing": [],
+}
 
 
 def lives(redis: Redis, **more: object) -> None:
@@ -48,7 +56,7 @@ def test_it_is_ready_when_a_worker_serves_people(client: FlaskClient, redis: Red
     lives(redis)
     status, found = readiness(client)
     assert status == 200
-    assert found == {"status": "ready", "model_version": VERSION, "workers": 1, "missing": []}
+    assert found == READY
 
 
 @pytest.mark.parametrize(
@@ -186,10 +194,7 @@ def test_a_server_that_ends_is_not_ready(
 ) -> None:
     lives(redis)
     monkeypatch.setattr(health, "draining", lambda: True)
-    assert readiness(client) == (
-        503,
-        {"status": "draining", "model_version": VERSION, "workers": 1, "missing": []},
-    )
+    assert readiness(client) == (503, READY | {"status": "draining"})
     assert not drain.draining()
 
 
