@@ -5,6 +5,7 @@ import type { CheckRequest, WorkerRequest } from "../lib/messages";
 import { loadSettings, migrateSettings } from "../lib/settings";
 import { type Failure, type Outcome, UNKNOWN, unavailable } from "../lib/verdict";
 import { onCommand } from "../lib/worker/commands";
+import { sendContest } from "../lib/worker/contest";
 import { Checker } from "../lib/worker/checker";
 import { clearCache } from "../lib/worker/cache";
 import { Gate } from "../lib/worker/gate";
@@ -45,6 +46,11 @@ export default defineBackground(() => {
       case "cancel":
         checker.cancel(request.url, askerOf(sender));
         return false;
+      case "contest":
+        void currentApi()
+          .then((api) => sendContest(api, request))
+          .then(reply);
+        return true; // The reply is asynchronous.
       default:
         void answer({ checker, uploads, lookups }, request, sender).then((outcome) => {
           reply(outcome);

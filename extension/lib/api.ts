@@ -1,11 +1,20 @@
 /** A client for the part of the server's HTTP API that the extension uses. */
 
-import { type Answer, readAnswer, readLookup, type Verdict } from "./verdict";
+import {
+  type Answer,
+  readAnswer,
+  readLookup,
+  readThresholds,
+  type Schemas,
+  type Thresholds,
+  type Verdict,
+} from "./verdict";
 
 /** Largest number of URLs per check. */
 export const MAX_URLS = 100;
 
 const UPLOADS = "/v1/images";
+const FEEDBACK = "/v1/feedback";
 
 /** Longest URL, in characters, that the server accepts. */
 export const MAX_URL_LENGTH = 4096;
@@ -37,6 +46,7 @@ export type FailureCode =
   | "key_wrong"
   | "quota_too_small"
   | "quota_spent"
+  | "no_verdict"
   | "not_assay"
   | "overloaded"
   | "too_large";
@@ -64,6 +74,8 @@ export interface CheckOptions {
 export interface Ready {
   /** The model version. Empty if the server does not return it. */
   version: string;
+  /** What separates the labels. Undefined if the server does not return it. */
+  thresholds: Thresholds | undefined;
   milliseconds: number;
 }
 
@@ -79,9 +91,7 @@ export class Api {
 
   /** Check images by URL. Yields the current state at once, and again after each poll. */
   async *check(urls: readonly string[], options: CheckOptions): AsyncGenerator<Answer> {
-    const body = JSON.stringify({ urls, wait: 0, ...options });
-    const headers = { "Content-Type": "application/json" };
-    yield* this.follow(await this.answer("/v1/checks", { method: "POST", body, headers }));
+    yield* this.follow(await this.answer("/v1/checks", post({ urls, wait: 0, ...options })));
   }
 
   /** Check an image by its bytes. Yields like `check`, with one item. */
@@ -90,6 +100,11 @@ export class Api {
     body.set("image", image, "image");
     body.set("wait", String(WAIT));
     yield* this.follow(await this.answer(UPLOADS, { method: "POST", body }));
+  }
+
+  /** Contest a verdict, by the image's URL or the hash of its file. */
+  async contest(feedback: Partial<Schemas["FeedbackBody"]>): Promise<void> {
+    await this.send(FEEDBACK, post(feedback));
   }
 
   /** Get the cached verdicts of all URLs whose hash begins with these digits, by their hash. */
@@ -110,7 +125,8 @@ export class Api {
     const version = "model_version" in body ? String(body.model_version) : "";
     // /readyz needs no key. The cheapest other call shows whether the key is valid.
     await this.send("/v1/lookups/00000", {});
-    return { version, milliseconds: Math.round(performance.now() - started) };
+    const thresholds = readThresholds(body);
+    return { version, thresholds, milliseconds: Math.round(performance.now() - started) };
   }
 
   private async *follow(answer: Answer): AsyncGenerator<Answer> {
@@ -160,6 +176,7 @@ export class Api {
       case 403:
         return "server_refused";
       case 404:
+        return path === FEEDBACK ? "no_verdict" : "not_assay";
       case 405:
         return "not_assay";
       case 413:
@@ -173,6 +190,11 @@ export class Api {
         return "server_error";
     }
   }
+}
+
+function post(body: object): RequestInit {
+  const headers = { "Content-Type": "application/json" };
+  return { method: "POST", body: JSON.stringify(body), headers };
 }
 
 /** The seconds of `Retry-After`: a number, or a date (RFC 9110, 10.2.3). */

@@ -26,7 +26,8 @@ export function percent(probability: number): string {
 }
 
 /** The meaning of a verdict, and its limits. */
-export function meaning({ label }: Verdict): string {
+export function meaning({ label, ownThreshold }: Verdict): string {
+  if (ownThreshold !== undefined) return text("meaning_own_threshold", percent(ownThreshold));
   return text(`meaning_${label}`);
 }
 

@@ -1,7 +1,7 @@
 /** The messages between pages and the service worker. */
 
 import { browser } from "wxt/browser";
-import { type Outcome, unavailable } from "./verdict";
+import { type Failure, type Outcome, type Schemas, unavailable } from "./verdict";
 
 /** Check an image by its URL, to show a badge. */
 export interface CheckUrl {
@@ -51,6 +51,22 @@ export interface CheckFetch {
   askPermission?: boolean;
 }
 
+/** Tell the server that a verdict is wrong, because the user said so. */
+export interface Contest extends Pick<Schemas["FeedbackBody"], "says"> {
+  kind: "contest";
+  /** Any address. Only one of the web is sent. */
+  url: string;
+  /** The hash of the judged file. Empty if it is unknown. */
+  sha256: string;
+  /** How the user knows. May be empty. */
+  comment: string;
+}
+
+/** The worker's answer to `contest`. Without a failure, the server has the feedback. */
+export interface Contested {
+  failure?: Failure | undefined;
+}
+
 /** Open the options page. A content script cannot do that itself. */
 export interface OpenOptions {
   kind: "open-options";
@@ -62,7 +78,7 @@ export interface ServerWorks {
 }
 
 export type CheckRequest = CheckUrl | CheckNow | CheckBytes | CheckBytesNow | CheckFetch;
-export type WorkerRequest = CheckRequest | Cancel | OpenOptions | ServerWorks;
+export type WorkerRequest = CheckRequest | Contest | Cancel | OpenOptions | ServerWorks;
 
 /** From the worker to a page: the user chose "Check image" for this address. */
 export interface ShowCheck {
@@ -114,15 +130,27 @@ const ATTEMPTS = 3;
 
 /** Ask the service worker for a check. */
 export async function ask(request: CheckRequest): Promise<Outcome> {
+  return (await send<Outcome>(request)) ?? unavailable("interrupted");
+}
+
+/** Have the service worker contest a verdict. Returns why that failed, if it did. */
+export async function contest(request: Contest): Promise<Failure | undefined> {
+  const { failure } = (await send<Contested>(request)) ?? {
+    failure: { code: "interrupted", detail: "" },
+  };
+  return failure;
+}
+
+async function send<Answer>(request: CheckRequest | Contest): Promise<Answer | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
-      const outcome = await browser.runtime.sendMessage<CheckRequest, Outcome>(request);
-      if (outcome) return outcome;
+      const answer = await browser.runtime.sendMessage<WorkerRequest, Answer>(request);
+      if (answer) return answer;
     } catch {
       // The worker was stopped before it answered. The next message starts it again.
     }
   }
-  return unavailable("interrupted");
+  return undefined;
 }
 
 /** Tell the service worker something. */

@@ -2,19 +2,44 @@
 
 import { browser } from "wxt/browser";
 import { testConnection } from "./connection";
-import { text } from "./i18n";
+import { make } from "./dom";
+import { percent, text } from "./i18n";
 import { tell } from "./messages";
+import { drawSamples } from "./samples";
 import {
   DEFAULTS,
   hostPattern,
   isLocal,
   loadSettings,
-  type Look,
   normaliseServer,
+  onSettings,
   readSites,
   type Settings,
   saveSettings,
 } from "./settings";
+import { OWN_THRESHOLDS } from "./strictness";
+import type { Thresholds } from "./verdict";
+
+/** The settings of the form. */
+type Form = Omit<Settings, "pausedUntil">;
+type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+
+/** The ids of their controls. */
+const IDS: Record<keyof Form, string> = {
+  server: "server",
+  key: "key",
+  mode: "mode",
+  sitesOff: "sites-off",
+  sitesOn: "sites-on",
+  fullLabels: "full-labels",
+  corner: "corner",
+  size: "size",
+  ownThreshold: "threshold",
+  flagged: "flagged",
+  privateLookups: "private",
+  history: "history",
+};
+const NAMES = Object.keys(IDS) as (keyof Form)[];
 
 export class OptionsForm {
   private readonly form: HTMLFormElement;
@@ -23,12 +48,11 @@ export class OptionsForm {
   private readonly mode: HTMLSelectElement;
   private readonly sitesOff: HTMLTextAreaElement;
   private readonly sitesOn: HTMLTextAreaElement;
-  private readonly fullLabels: HTMLInputElement;
-  private readonly corner: HTMLSelectElement;
-  private readonly size: HTMLSelectElement;
-  private readonly flagged: HTMLSelectElement;
-  private readonly privateLookups: HTMLInputElement;
-  private readonly history: HTMLInputElement;
+  private readonly threshold: HTMLSelectElement;
+  /** The stored settings, as the controls showed them. What differs was edited. */
+  private readonly stored = new Map<keyof Form, string | boolean>();
+  /** The thresholds of the server, if it is connected. */
+  private thresholds: Thresholds | undefined;
 
   constructor(private readonly page: Document) {
     this.form = page.forms[0]!;
@@ -37,16 +61,11 @@ export class OptionsForm {
     this.mode = this.field("mode");
     this.sitesOff = this.field("sites-off");
     this.sitesOn = this.field("sites-on");
-    this.fullLabels = this.field("full-labels");
-    this.corner = this.field("corner");
-    this.size = this.field("size");
-    this.flagged = this.field("flagged");
-    this.privateLookups = this.field("private");
-    this.history = this.field("history");
+    this.threshold = this.field("threshold");
   }
 
-  /** Show the settings, add the listeners, and test the connection. */
-  async start(): Promise<void> {
+  /** Show the settings, add the listeners, and test the connection. Returns what ends it. */
+  async start(): Promise<() => void> {
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.save();
@@ -54,13 +73,17 @@ export class OptionsForm {
     this.form.addEventListener("input", ({ target }) => this.onInput(target as HTMLElement));
     this.field("test").addEventListener("click", () => void this.test());
     this.field("reset").addEventListener("click", () => void this.reset());
+    this.showThresholds();
     const settings = await loadSettings();
     this.fill(settings);
+    // Such as the popup's.
+    const stop = onSettings((changed) => this.refresh(changed));
     const access = { origins: [hostPattern(settings.server)] };
     if (await browser.permissions.contains(access)) await this.connect(settings);
+    return stop;
   }
 
-  /** Save the input, if all of it is valid. */
+  /** Save what was edited, if all of the form is valid. */
   async save(): Promise<void> {
     this.show("saved", "");
     const server = this.readServer();
@@ -70,11 +93,12 @@ export class OptionsForm {
     if (!(await requestAccess(server))) {
       return this.showError(this.server, text("options_server_denied", new URL(server).host));
     }
-    const settings = { server, key: this.readKey(), sitesOff, sitesOn, ...this.readChoices() };
-    await saveSettings(settings);
-    this.fill(settings);
+    const form: Form = { ...this.readChoices(), server, key: this.readKey(), sitesOff, sitesOn };
+    const edited = NAMES.filter((name) => this.isEdited(name));
+    await saveSettings(Object.fromEntries(edited.map((name) => [name, form[name]])));
+    this.fill(await loadSettings());
     this.show("saved", text("options_saved"));
-    await this.connect(settings);
+    await this.connect(form);
   }
 
   /** Test the connection to the entered server, and show the result. */
@@ -87,11 +111,14 @@ export class OptionsForm {
 
   private async connect({ server, key }: Pick<Settings, "server" | "key">): Promise<void> {
     this.showConnection(undefined, text("options_testing"));
-    const { ok, words } = await testConnection(server, key);
+    const { ok, words, thresholds } = await testConnection(server, key);
     if (ok) void tell({ kind: "server-works" });
     // The user may have edited the form meanwhile.
     const isCurrent = server === normaliseServer(this.server.value) && key === this.readKey();
-    if (isCurrent) this.showConnection(ok, words);
+    if (!isCurrent) return;
+    this.showConnection(ok, words);
+    this.thresholds = thresholds;
+    this.showThresholds();
   }
 
   /** What was said about the form is no longer true. */
@@ -101,6 +128,7 @@ export class OptionsForm {
     if (field === this.server) this.showError(this.server, "");
     if (field === this.sitesOff || field === this.sitesOn) this.showError(field, "");
     if (field === this.mode) this.showSites();
+    if (field === this.threshold) this.showThresholds();
   }
 
   private async reset(): Promise<void> {
@@ -110,32 +138,71 @@ export class OptionsForm {
     await this.connect(DEFAULTS);
   }
 
-  private fill(settings: Omit<Settings, "pausedUntil">): void {
-    this.server.value = settings.server;
-    this.key.value = settings.key;
-    this.mode.value = settings.mode;
-    this.sitesOff.value = settings.sitesOff.join("\n");
-    this.sitesOn.value = settings.sitesOn.join("\n");
-    this.fullLabels.checked = settings.fullLabels;
-    this.corner.value = settings.corner;
-    this.size.value = settings.size;
-    this.flagged.value = settings.flagged;
-    this.privateLookups.checked = settings.privateLookups;
-    this.history.checked = settings.history;
+  /** Show settings in place of what the form has. */
+  private fill(settings: Form): void {
+    for (const name of NAMES) this.write(name, settings);
     this.showSites();
+    this.showThresholds();
+  }
+
+  /** The settings were changed elsewhere. What the user has edited here stays. */
+  private refresh(settings: Form): void {
+    for (const name of NAMES) {
+      const control = this.field<Control>(IDS[name]);
+      const [before, edited] = [this.stored.get(name), shownBy(control)];
+      const isEdited = this.isEdited(name);
+      this.write(name, settings);
+      if (!isEdited) continue;
+      const isList = typeof before === "string" && control instanceof HTMLTextAreaElement;
+      show(control, isList ? merge(String(edited), before, control.value) : edited!);
+    }
+    this.showSites();
+    this.showThresholds();
+  }
+
+  private write(name: keyof Form, settings: Form): void {
+    const control = this.field<Control>(IDS[name]);
+    const value = settings[name];
+    show(control, typeof value === "boolean" ? value : [value].flat().join("\n"));
+    this.stored.set(name, shownBy(control));
+  }
+
+  private isEdited(name: keyof Form): boolean {
+    return shownBy(this.field<Control>(IDS[name])) !== this.stored.get(name);
   }
 
   /** What is chosen in fields in which nothing can be wrong. */
-  private readChoices(): Look & Pick<Settings, "mode" | "privateLookups" | "history"> {
+  private readChoices(): Omit<Form, "server" | "key" | "sitesOff" | "sitesOn"> {
+    const chosen = <Value>(name: keyof Form) => shownBy(this.field<Control>(IDS[name])) as Value;
     return {
-      mode: this.mode.value as Settings["mode"],
-      fullLabels: this.fullLabels.checked,
-      corner: this.corner.value as Look["corner"],
-      size: this.size.value as Look["size"],
-      flagged: this.flagged.value as Look["flagged"],
-      privateLookups: this.privateLookups.checked,
-      history: this.history.checked,
+      mode: chosen("mode"),
+      fullLabels: chosen("fullLabels"),
+      corner: chosen("corner"),
+      size: chosen("size"),
+      ownThreshold: Number(this.threshold.value),
+      flagged: chosen("flagged"),
+      privateLookups: chosen("privateLookups"),
+      history: chosen("history"),
     };
+  }
+
+  /** Show the thresholds to choose from, and what the chosen one means. */
+  private showThresholds(): void {
+    const { thresholds, threshold } = this;
+    if (threshold.options.length === 0) {
+      threshold.append(...OWN_THRESHOLDS.map((value) => thresholdOption(value)));
+    }
+    const own = threshold.options[0]!;
+    own.textContent = thresholds
+      ? text("threshold_server_known", percent(thresholds.ai))
+      : text("threshold_server");
+    for (const option of threshold.options) {
+      // It would change nothing.
+      option.disabled = option !== own && Number(option.value) <= (thresholds?.ai ?? 0);
+    }
+    const samples = thresholds ? drawSamples(thresholds, Number(threshold.value)) : [];
+    this.page.getElementById("samples")!.replaceChildren(...samples);
+    this.show("samples-title", text(thresholds ? "options_samples" : "options_samples_unknown"));
   }
 
   /** Show the list of sites that the mode uses, and one with an error. */
@@ -184,6 +251,31 @@ export class OptionsForm {
   private field<Field extends HTMLElement>(id: string): Field {
     return this.page.getElementById(id) as Field;
   }
+}
+
+function thresholdOption(value: number): HTMLOptionElement {
+  const option = make("option", "", text("threshold_own", percent(value)));
+  option.value = String(value);
+  return option;
+}
+
+/** What a control shows: its text, or whether it is checked. */
+function shownBy(control: Control): string | boolean {
+  const isBox = control instanceof HTMLInputElement && control.type === "checkbox";
+  return isBox ? control.checked : control.value;
+}
+
+function show(control: Control, value: string | boolean): void {
+  if (typeof value === "string") control.value = value;
+  else (control as HTMLInputElement).checked = value;
+}
+
+/** Apply the change of a list that was made elsewhere to an edited one. All have an entry per line. */
+function merge(edited: string, before: string, after: string): string {
+  const [old, now] = [before.split("\n"), after.split("\n")];
+  const kept = edited.split("\n").filter((line) => !old.includes(line) || now.includes(line));
+  const added = now.filter((line) => !old.includes(line) && !kept.includes(line));
+  return [...kept, ...added].join("\n");
 }
 
 function isInvalid(field: HTMLElement): boolean {

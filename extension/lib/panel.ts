@@ -6,14 +6,16 @@ import { clearEntries, type Entry, loadEntries, onHistory } from "./history";
 import { badgeWords, dateTime, language, text } from "./i18n";
 import { drawMark } from "./page/mark";
 import { isWebUrl } from "./page/url";
-import { loadSettings, onSettings } from "./settings";
-import { stateOf } from "./verdict";
+import { DEFAULTS, loadSettings, onSettings, type Settings } from "./settings";
+import { asWanted } from "./strictness";
+import { type Outcome, stateOf } from "./verdict";
 
 export class HistoryPanel {
   private readonly search: HTMLInputElement;
   private readonly list: HTMLElement;
   private readonly dialog: HTMLDialogElement;
   private entries: Entry[] = [];
+  private ownThreshold = DEFAULTS.ownThreshold;
   /** Loads that run one after the other, so that an older one cannot overwrite a newer one. */
   private loading: Promise<void> | undefined;
   private isStale = false;
@@ -33,9 +35,9 @@ export class HistoryPanel {
       if (this.dialog.returnValue === "clear") void clearEntries();
       this.dialog.returnValue = "";
     });
-    const stops = [onHistory(() => this.load()), onSettings(() => void this.showOff())];
+    const stops = [onHistory(() => this.load()), onSettings((settings) => this.apply(settings))];
     this.load();
-    void this.showOff();
+    void loadSettings().then((settings) => this.apply(settings));
     return () => stops.forEach((stop) => stop());
   }
 
@@ -55,7 +57,7 @@ export class HistoryPanel {
 
   private show(): void {
     const found = this.found();
-    this.list.replaceChildren(...found.map(drawEntry));
+    this.list.replaceChildren(...found.map((entry) => drawEntry(entry, this.wanted(entry))));
     this.element("count").textContent = this.countOf(found);
     this.element<HTMLButtonElement>("export").disabled = found.length === 0;
     this.element<HTMLButtonElement>("clear").disabled = this.entries.length === 0;
@@ -69,16 +71,23 @@ export class HistoryPanel {
     return text("history_count", shown!, all!);
   }
 
-  private async showOff(): Promise<void> {
-    const { history } = await loadSettings();
+  private apply({ history, ownThreshold }: Settings): void {
     this.element("off").textContent = history ? "" : text("history_off");
+    if (ownThreshold === this.ownThreshold) return;
+    this.ownThreshold = ownThreshold;
+    this.show();
+  }
+
+  /** The outcome of an entry as the user wants it shown. */
+  private wanted({ outcome }: Entry): Outcome {
+    return asWanted(outcome, this.ownThreshold);
   }
 
   /** The entries that contain each word of the search. */
   private found(): Entry[] {
     const words = this.search.value.toLocaleLowerCase(language()).split(/\s+/);
     return this.entries.filter((entry) => {
-      const all = [verdictOf(entry), readable(entry.url), readable(entry.page)].join("\n");
+      const all = [verdictOf(this.wanted(entry)), readable(entry.url), readable(entry.page)].join("\n");
       const searched = all.toLocaleLowerCase(language());
       return words.every((word) => searched.includes(word));
     });
@@ -99,7 +108,7 @@ export class HistoryPanel {
   }
 }
 
-/** Names for programs, which do not depend on the language. */
+/** Names for programs, which do not depend on the language. The label is the server's. */
 const COLUMNS = [
   "checked",
   "label",
@@ -120,23 +129,22 @@ function rowOf({ url, page, time, outcome }: Entry): string[] {
   return [checked, label, String(probability), "", url, page, image.sha256, model_version];
 }
 
-function drawEntry(entry: Entry): HTMLElement {
-  const { url, page, time, outcome } = entry;
+function drawEntry({ url, page, time, thumbnail }: Entry, outcome: Outcome): HTMLElement {
   const body = make(
     "div",
     "facts",
-    make("p", "verdict", verdictOf(entry)),
+    make("p", "verdict", verdictOf(outcome)),
     drawAddress("history_image", url),
     ...(page ? [drawAddress("history_page", page)] : []),
     make("p", "when", dateTime(new Date(time))),
   );
-  const element = make("li", "entry", drawPicture(entry), body);
+  const element = make("li", "entry", drawPicture(thumbnail, outcome), body);
   element.dataset.state = stateOf(outcome);
   return element;
 }
 
 /** The small picture, or the mark of the state in its place. */
-function drawPicture({ outcome, thumbnail }: Entry): HTMLElement {
+function drawPicture(thumbnail: string | undefined, outcome: Outcome): HTMLElement {
   const frame = make("div", "picture");
   if (!thumbnail) {
     frame.append(drawMark(stateOf(outcome)));
@@ -160,7 +168,7 @@ function drawAddress(name: string, address: string): HTMLElement {
   return make("p", "address", label, " ", link);
 }
 
-function verdictOf({ outcome }: Entry): string {
+function verdictOf(outcome: Outcome): string {
   const { word, extra } = badgeWords(outcome);
   return extra ? text("history_verdict", word, extra) : word;
 }

@@ -14,6 +14,8 @@ export interface Look {
   fullLabels: boolean;
   corner: Corner;
   size: "normal" | "large";
+  /** The user's own threshold of "Likely AI", a probability. 0: that of the server. */
+  ownThreshold: number;
   /** What happens to images that are likely AI-made. */
   flagged: "show" | "blur" | "hide";
 }
@@ -46,6 +48,7 @@ export const DEFAULTS: Readonly<Settings> = {
   fullLabels: false,
   corner: "top-start",
   size: "normal",
+  ownThreshold: 0,
   flagged: "show",
   privateLookups: false,
   history: true,

@@ -8,7 +8,8 @@
 import { make } from "../dom";
 import { type Outcome, retryTime, type State, stateOf } from "../verdict";
 import { badgeName, badgeWords, direction, text } from "../i18n";
-import type { Look } from "../settings";
+import { DEFAULTS, type Look } from "../settings";
+import { asWanted } from "../strictness";
 import { drawMark } from "./mark";
 import { nameOf } from "./picture";
 import type { Anchor } from "./positions";
@@ -26,6 +27,7 @@ export class Badge {
   private shown = "";
   private isSmall = false;
   private isQuiet = true;
+  private ownThreshold = DEFAULTS.ownThreshold;
   /** Whether the image is blurred or hidden. */
   private isVeiled = false;
 
@@ -45,8 +47,17 @@ export class Badge {
     this.shape();
   }
 
-  setLook({ fullLabels, size }: Look): void {
+  /** The outcome as the user wants it shown. */
+  get wanted(): Outcome | undefined {
+    return asWanted(this.outcome, this.ownThreshold);
+  }
+
+  setLook({ fullLabels, size, ownThreshold }: Look): void {
     this.isQuiet = !fullLabels;
+    if (ownThreshold !== this.ownThreshold) {
+      this.ownThreshold = ownThreshold;
+      this.draw();
+    }
     this.button.classList.toggle("large", size === "large");
     this.shape();
   }
@@ -63,12 +74,13 @@ export class Badge {
   }
 
   private draw(): void {
-    const state = stateOf(this.outcome);
-    const { word, extra } = badgeWords(this.outcome);
+    const { wanted } = this;
+    const state = stateOf(wanted);
+    const { word, extra } = badgeWords(wanted);
     const words = make("span", "words", make("span", "word", word));
     if (extra) words.append(" ", make("span", "extra", extra));
     if (this.isVeiled) words.append(" ", make("span", "reveal", text("badge_reveal")));
-    const plainName = badgeName(this.outcome, nameOf(this.image));
+    const plainName = badgeName(wanted, nameOf(this.image));
     const name = this.isVeiled ? text("name_veiled", plainName) : plainName;
     this.button.dataset.state = state;
     this.button.setAttribute("aria-label", name);
@@ -93,7 +105,7 @@ export class Badge {
   }
 
   private shape(): void {
-    const isQuiet = this.isQuiet && QUIET.includes(stateOf(this.outcome));
+    const isQuiet = this.isQuiet && QUIET.includes(stateOf(this.wanted));
     const isInTrouble = retryTime(this.outcome) !== undefined;
     this.button.classList.toggle("dot", this.isSmall || isQuiet || isInTrouble);
   }

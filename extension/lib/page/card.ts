@@ -3,13 +3,17 @@
 import { make } from "../dom";
 import { isLookedUp, type Outcome, stateOf, type Verdict } from "../verdict";
 import * as i18n from "../i18n";
+import { button } from "./button";
+import { copy } from "./clipboard";
+import { FeedbackForm } from "./feedback";
 import { drawMark } from "./mark";
 import { type Box, cardCorner } from "./positions";
 
-/** An action that a card offers. */
+/** An action that a card offers. The main one is a large button, with a note below it. */
 export interface Action {
   name: string;
   note?: string;
+  isMain?: boolean;
   run: () => void;
 }
 
@@ -19,6 +23,9 @@ export class Card {
   /** A live region: screen readers announce its changes. */
   private readonly summary = make("div", "summary");
   private readonly details = make("div", "");
+  private readonly actions = make("div", "");
+  /** A live region for what became of an action. */
+  private readonly status = make("p", "status");
   private readonly nextTry = make("p", "next");
   private readonly caution = make("span", "");
   /** A modal dialog. The browser manages the focus and closes it on Escape. */
@@ -29,6 +36,7 @@ export class Card {
     this.title.tabIndex = -1;
     this.title.setAttribute("aria-live", "polite");
     this.summary.setAttribute("role", "status");
+    this.status.setAttribute("role", "status");
     const close = button("close", "×", () => this.close());
     close.ariaLabel = close.title = i18n.text("card_close");
     const options = button("link", i18n.text("card_options"), onOptions);
@@ -38,6 +46,8 @@ export class Card {
       make("header", "", this.mark, this.title, close),
       this.summary,
       this.details,
+      this.actions,
+      this.status,
       this.nextTry,
       make("footer", "", this.caution, options),
     );
@@ -63,16 +73,40 @@ export class Card {
     this.dialog.close();
   }
 
-  /** Show an outcome, or the state "checking", with actions. */
-  show(outcome: Outcome | undefined, actions: readonly Action[]): void {
+  /**
+   * Show an outcome, or the state "checking", with actions.
+   *
+   * @param isLarger whether a larger version was judged than the page shows
+   */
+  show(outcome: Outcome | undefined, actions: readonly Action[], isLarger = false): void {
     const state = stateOf(outcome);
     this.dialog.dataset.state = state;
     this.mark.replaceChildren(drawMark(state));
     this.title.textContent = i18n.outcomeWord(outcome);
     this.summary.replaceChildren(...summaryOf(outcome));
     this.caution.textContent = outcome?.state === "classified" ? i18n.text("card_caution") : "";
-    this.details.replaceChildren(...detailsOf(outcome), ...actions.map(drawAction));
+    this.details.replaceChildren(...detailsOf(outcome, isLarger));
+    this.actions.replaceChildren(...drawActions(actions));
+    this.status.textContent = "";
     this.showNextTry(outcome);
+  }
+
+  /** Ask what the user knows about the image, in place of the actions. */
+  showFeedback(image: { url: string; sha256: string }): void {
+    const before = [...this.actions.children];
+    const form = new FeedbackForm(image, () => {
+      this.actions.replaceChildren(...before);
+      before[0]?.querySelector("button")?.focus();
+    });
+    this.status.textContent = "";
+    this.actions.replaceChildren(form.element);
+    form.focus();
+  }
+
+  /** Copy a link, and say so. */
+  async copyLink(link: string): Promise<void> {
+    const copied = await copy(link, this.dialog);
+    this.status.textContent = copied ? i18n.text("card_copied") : i18n.text("card_not_copied", link);
   }
 
   /** Show when the server is tried again, if it is. */
@@ -105,7 +139,7 @@ function summaryOf(outcome: Outcome | undefined): HTMLElement[] {
   ];
 }
 
-function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
+function detailsOf(outcome: Outcome | undefined, isLarger: boolean): HTMLElement[] {
   if (!outcome) return [];
   if (outcome.state === "unavailable") {
     return [section("what_to_do", make("p", "", i18n.help(outcome.failure)))];
@@ -128,6 +162,7 @@ function detailsOf(outcome: Outcome | undefined): HTMLElement[] {
     section(
       "image_heading",
       make("p", "", i18n.imageSummary(verdict)),
+      ...(isLarger ? [make("p", "", i18n.text("image_larger"))] : []),
       make("p", "", i18n.checkedAt(verdict)),
       make("p", "", i18n.text("image_model", verdict.model_version)),
       make("p", "hash", `SHA-256 ${image.sha256}`),
@@ -172,18 +207,17 @@ function bar(probability: number): HTMLElement {
   return element;
 }
 
-function drawAction({ name, note, run }: Action): HTMLElement {
-  const element = make("div", "action", button("do", name, run));
-  if (note) element.append(make("p", "note", note));
-  return element;
+function drawActions(actions: readonly Action[]): HTMLElement[] {
+  const small = actions.filter(({ isMain }) => !isMain);
+  const tools = small.map(({ name, run }) => button("small", name, run));
+  return [
+    ...actions.filter(({ isMain }) => isMain).map(drawMain),
+    ...(tools.length > 0 ? [make("div", "tools", ...tools)] : []),
+  ];
 }
 
-function button(className: string, name: string, run: () => void): HTMLButtonElement {
-  const element = make("button", className, name);
-  element.type = "button";
-  element.addEventListener("click", ({ isTrusted }) => {
-    // Scripts of the page can dispatch clicks. Only the user may send a file or open a prompt.
-    if (isTrusted) run();
-  });
+function drawMain({ name, note, run }: Action): HTMLElement {
+  const element = make("div", "action", button("do", name, run));
+  if (note) element.append(make("p", "note", note));
   return element;
 }

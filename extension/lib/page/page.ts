@@ -1,15 +1,17 @@
 /** Assay on one page: badges on images, and a card for one image. */
 
 import { ask, tell } from "../messages";
-import { isLookedUp, isUnknown, type Outcome, retryTime, unavailable } from "../verdict";
-import { text } from "../i18n";
+import { isUnknown, type Outcome, retryTime, unavailable } from "../verdict";
+import { consolePage } from "../console";
 import type { Report } from "../report";
-import type { Look } from "../settings";
+import { DEFAULTS, loadSettings, type Look } from "../settings";
+import { asWanted } from "../strictness";
 import { drawThumbnail } from "../thumbnail";
+import { actionsFor } from "./actions";
 import { Asks } from "./asks";
 import { Badge } from "./badge";
-import { type Action, Card } from "./card";
-import { canReadLocally, checkFile, checkImage, checkWithPermission, type Subject } from "./checks";
+import { Card } from "./card";
+import { checkImage, type Subject } from "./checks";
 import { Overlay } from "./overlay";
 import type { Box } from "./positions";
 import { Pointed } from "./pointed";
@@ -26,15 +28,6 @@ interface Explained {
   outcome: Outcome;
 }
 
-/** Failures that other settings may end. */
-const SETTINGS_HELP = new Set([
-  "key_missing",
-  "key_wrong",
-  "not_assay",
-  "server_refused",
-  "server_unreachable",
-]);
-
 export class Page {
   private readonly transparencies = new Transparencies(() => this.overlay.schedule());
   private readonly overlay = new Overlay(this.transparencies);
@@ -47,6 +40,7 @@ export class Page {
   );
   private readonly tally = new Tally();
   private watcher: Watcher | undefined;
+  private ownThreshold = DEFAULTS.ownThreshold;
   /** Whether images get badges automatically. */
   private wantsBadges = false;
   /** Whether the user asked for a check of all images. */
@@ -71,6 +65,10 @@ export class Page {
 
   setLook(look: Look): void {
     this.overlay.setLook(look);
+    if (look.ownThreshold === this.ownThreshold) return;
+    this.ownThreshold = look.ownThreshold;
+    this.tally.setOwnThreshold(look.ownThreshold);
+    if (this.explained) this.showInCard(this.explained);
   }
 
   /** Check all images of the page because the user asked for it, although badges may be off. */
@@ -233,9 +231,24 @@ export class Page {
   private showInCard(explained: Explained): void {
     const { subject, box, outcome } = explained;
     this.explained = explained;
-    const rerun = (next: () => Promise<Outcome>) => () => void this.explain(subject, box, next());
-    this.card.show(outcome, actionsFor(subject, outcome, rerun));
+    const actions = actionsFor(subject, outcome, {
+      check: (run) => void this.explain(subject, box, run()),
+      contest: () => {
+        const sha256 = outcome.state === "classified" ? outcome.verdict.image.sha256 : "";
+        this.card.showFeedback({ url: subject.url, sha256 });
+        this.card.place(box);
+      },
+      copyLink: () => void this.copyLink(subject.url),
+      openOptions,
+    });
+    const isLarger = isLargerThanShown(subject, outcome);
+    this.card.show(asWanted(outcome, this.ownThreshold), actions, isLarger);
     this.card.place(box);
+  }
+
+  private async copyLink(url: string): Promise<void> {
+    const { server } = await loadSettings();
+    await this.card.copyLink(consolePage(server, url));
   }
 
   /** The server was tried again. */
@@ -252,30 +265,12 @@ export class Page {
   }
 }
 
-/** The actions after a failure. */
-function actionsFor(
-  subject: Subject,
-  outcome: Outcome,
-  rerun: (next: () => Promise<Outcome>) => () => void,
-): Action[] {
-  const check = { name: text("menu_check_image"), run: rerun(() => checkImage(subject, false)) };
-  if (outcome.state === "classified") return isLookedUp(outcome.verdict) ? [check] : [];
-  if (isUnknown(outcome)) return [check];
-  if (!subject.url) return [];
-  const again = { name: text("card_again"), run: rerun(() => checkImage(subject, true)) };
-  if (outcome.failure.code === "access_needed") {
-    const note = text("card_allow_note", new URL(subject.url).host);
-    const run = rerun(() => checkWithPermission(subject));
-    return [{ name: text("card_allow"), note, run }, again];
-  }
-  if (canReadLocally(outcome)) {
-    const run = rerun(() => checkFile(subject));
-    return [{ name: text("card_send"), note: text("card_send_note"), run }, again];
-  }
-  if (SETTINGS_HELP.has(outcome.failure.code)) {
-    return [{ name: text("card_open_options"), run: openOptions }, again];
-  }
-  return [again];
+/** Whether the verdict is on a larger version of the image than the page shows. */
+function isLargerThanShown({ url, image }: Subject, outcome: Outcome): boolean {
+  if (outcome.state !== "classified" || !(image instanceof HTMLImageElement)) return false;
+  const { width, height } = outcome.verdict.image;
+  const isOther = image.currentSrc !== "" && image.currentSrc.split("#")[0] !== url;
+  return isOther && width * height > image.naturalWidth * image.naturalHeight;
 }
 
 function isSameFailure(one: Outcome, other: Outcome): boolean {

@@ -1,6 +1,8 @@
 /** What is known about the images of a page, also about those that have scrolled away. */
 
 import { type Findings, noCounts } from "../report";
+import { DEFAULTS } from "../settings";
+import { asWanted } from "../strictness";
 import { type Outcome, stateOf } from "../verdict";
 import { nameOf } from "./picture";
 import { isWebUrl } from "./url";
@@ -16,12 +18,18 @@ export class Tally {
   private readonly entries = new Map<number, Entry>();
   private readonly ids = new WeakMap<Element, number>();
   private lastId = 0;
+  private ownThreshold = DEFAULTS.ownThreshold;
   private readonly callbacks = new Set<() => void>();
   private readonly freed = new FinalizationRegistry<number>((id) => this.entries.delete(id));
 
   /** An outcome of an image is known, or with undefined that it is being checked. */
   note(image: Element, url: string, outcome: Outcome | undefined): void {
     this.entries.set(this.idOf(image), { image: new WeakRef(image), url, outcome });
+    this.changed();
+  }
+
+  setOwnThreshold(ownThreshold: number): void {
+    this.ownThreshold = ownThreshold;
     this.changed();
   }
 
@@ -42,9 +50,10 @@ export class Tally {
   /** Count the images that are still in the page, and list the flagged ones. */
   report(): Findings {
     const findings: Findings = { counts: noCounts(), flagged: [] };
-    for (const [id, { image, url, outcome }] of this.entries) {
+    for (const [id, { image, url, outcome: known }] of this.entries) {
       const element = image.deref();
       if (!element?.isConnected) continue;
+      const outcome = asWanted(known, this.ownThreshold);
       findings.counts[stateOf(outcome)]++;
       if (outcome?.state !== "classified" || outcome.verdict.label !== "ai") continue;
       const alt = nameOf(element);

@@ -48,8 +48,8 @@ export class Veils {
     this.lifts.delete(image);
   }
 
-  private isMeant({ image, outcome, url }: Badge): boolean {
-    if (this.kind === "show" || stateOf(outcome) !== "ai" || !isAlone(image)) return false;
+  private isMeant({ image, wanted, url }: Badge): boolean {
+    if (this.kind === "show" || stateOf(wanted) !== "ai" || !isAlone(image)) return false;
     return this.revealed.get(image) !== url;
   }
 

@@ -18,6 +18,7 @@ import {
   withSite,
 } from "../settings";
 import type { State } from "../verdict";
+import { openHistory } from "../worker/history_panel";
 import { PageLink } from "./link";
 
 const HOUR = 60 * 60 * 1000;
@@ -46,6 +47,8 @@ export class Popup {
     this.listen();
     this.draw();
     const [tab] = await browser.tabs.query({ active: true, currentWindow: true });
+    // Known before the click: an `await` after it would use it up.
+    if (tab) this.element("history").addEventListener("click", () => void openHistory(tab));
     if (tab?.id !== undefined) this.linkTo(tab.id);
     await this.showServer();
   }

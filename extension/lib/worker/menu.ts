@@ -1,6 +1,7 @@
 /** The entries of the menus that a right-click opens: on pages, and on the toolbar button. */
 
 import { type Browser, browser } from "wxt/browser";
+import { consolePage } from "../console";
 import { loadSettings } from "../settings";
 import { openHistory } from "./history_panel";
 import { checkPageIn, showIn } from "./tabs";
@@ -59,6 +60,5 @@ function imageUrl({ mediaType, srcUrl }: Browser.contextMenus.OnClickData): stri
 /** Open the server's page, with the image's address in its form. */
 async function openConsole(image: string, { index, windowId }: Browser.tabs.Tab): Promise<void> {
   const { server } = await loadSettings();
-  const url = `${server}/?url=${encodeURIComponent(image)}`;
-  await browser.tabs.create({ url, index: index + 1, windowId });
+  await browser.tabs.create({ url: consolePage(server, image), index: index + 1, windowId });
 }

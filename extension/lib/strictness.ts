@@ -1,0 +1,38 @@
+/**
+ * The user's own threshold of "Likely AI". It only changes how this browser shows labels, and only
+ * makes them stricter: the server's threshold is where real images are rarely flagged, as measured.
+ * Below it nobody knows how many would be.
+ */
+
+import { classified, leanOf, type Outcome, type Thresholds } from "./verdict";
+
+/** The choices of the user, as probabilities. 0 is the server's own threshold. */
+export const OWN_THRESHOLDS = [0, 0.9, 0.95, 0.99] as const;
+
+/** The outcome as the user wants it shown: below the own threshold it is not "ai". */
+export function asWanted(outcome: Outcome, ownThreshold: number): Outcome;
+export function asWanted(outcome: Outcome | undefined, ownThreshold: number): Outcome | undefined;
+export function asWanted(outcome: Outcome | undefined, ownThreshold: number): Outcome | undefined {
+  if (outcome?.state !== "classified") return outcome;
+  const { verdict } = outcome;
+  if (verdict.label !== "ai" || verdict.probability >= ownThreshold) return outcome;
+  // A trusted signature is no estimate.
+  if (verdict.evidence.some(({ says, trusted }) => trusted && says === "ai")) return outcome;
+  return classified({ ...verdict, label: "uncertain", lean: "ai", ownThreshold });
+}
+
+/** What the server would say of an image with this probability. */
+export function sampleOutcome(probability: number, { real, ai }: Thresholds): Outcome {
+  const label = probability >= ai ? "ai" : probability < real ? "real" : "uncertain";
+  return classified({
+    label,
+    lean: leanOf(label, probability),
+    probability,
+    members: {},
+    evidence: [],
+    image: { sha256: "", width: 0, height: 0, format: "", frames: 1 },
+    model_version: "",
+    checked_at: "",
+    expires_at: "",
+  });
+}
