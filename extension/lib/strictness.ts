@@ -1,7 +1,7 @@
 /**
  * The user's own threshold of "Likely AI". It only changes how this browser shows labels, and only
- * makes them stricter: the server's threshold is where real images are rarely flagged, as measured.
- * Below it nobody knows how many would be.
+ * makes them stricter: the server's was chosen so that few real images are flagged. With a lower one
+ * more would be.
  */
 
 import { classified, leanOf, type Outcome, type Thresholds } from "./verdict";

@@ -41,6 +41,14 @@ function send(request: WorkerRequest): Promise<Outcome> {
 
 const badge = () => fakeBrowser.action.getBadgeText({});
 
+test("feedback is answered, also when the server refuses it, and closes nothing", async () => {
+  const image = { url: "https://x.example/a.jpg", sha256: "" };
+  const answer = await send({ kind: "contest", ...image, says: "ai", comment: "" });
+  expect(answer).toMatchObject({ failure: { code: "key_missing" } });
+  expect(server.requests.map(({ path }) => path)).toEqual(["/v1/feedback"]);
+  expect(await badge()).toBe("");
+});
+
 test("a key that is entered in the options ends the trouble on all pages", async () => {
   const outcome = await send({ kind: "check-url", url: "a" });
   expect(outcome).toMatchObject({ failure: { code: "key_missing", retryAt: expect.any(Number) } });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fakeBrowser } from "wxt/testing";
 import { OptionsForm } from "../lib/options";
 import { DEFAULTS, loadSettings, saveSettings } from "../lib/settings";
@@ -23,9 +23,12 @@ const byId = <Field extends HTMLElement>(id: string) => document.getElementById(
 const textOf = (id: string) => byId(id).textContent;
 const server = () => byId<HTMLInputElement>("server");
 
+let stop = () => {};
+afterEach(() => stop());
+
 async function open(): Promise<OptionsForm> {
   const form = new OptionsForm(document);
-  await form.start();
+  stop = await form.start();
   return form;
 }
 
@@ -232,4 +235,92 @@ test.each([
   byId<HTMLSelectElement>("mode").value = mode;
   byId("mode").dispatchEvent(new Event("input", { bubbles: true }));
   expect(["off", "on"].filter((id) => !byId(id).hidden)).toEqual(shown);
+});
+
+// Changes elsewhere while the page is open, such as in the popup
+
+test("what the popup changes meanwhile is shown, and not overwritten", async () => {
+  const form = await open();
+  byId<HTMLSelectElement>("corner").value = "bottom-end";
+  await saveSettings({ mode: "chosen", sitesOn: ["a.example"], pausedUntil: 5 });
+  await vi.waitFor(() => expect(byId<HTMLSelectElement>("mode").value).toBe("chosen"));
+  expect(byId<HTMLTextAreaElement>("sites-on").value).toBe("a.example");
+  expect(byId("on").hidden).toBe(false);
+  expect(byId<HTMLSelectElement>("corner").value).toBe("bottom-end"); // What the user edited stays.
+  await form.save();
+  expect(await loadSettings()).toEqual({
+    ...DEFAULTS,
+    mode: "chosen",
+    sitesOn: ["a.example"],
+    corner: "bottom-end",
+    pausedUntil: 5,
+  });
+});
+
+test("a site that the popup switches off is added to a list that is being edited", async () => {
+  await saveSettings({ sitesOff: ["old.example", "gone.example"] });
+  const form = await open();
+  const list = byId<HTMLTextAreaElement>("sites-off");
+  type("sites-off", "old.example\ngone.example\nmine.example");
+  await saveSettings({ sitesOff: ["old.example", "popup.example"] });
+  await vi.waitFor(() => expect(list.value).toBe("old.example\nmine.example\npopup.example"));
+  await form.save();
+  expect((await loadSettings()).sitesOff).toEqual(["old.example", "mine.example", "popup.example"]);
+});
+
+test("only what was edited is written", async () => {
+  const form = await open();
+  const set = vi.spyOn(fakeBrowser.storage.local, "set");
+  byId("full-labels").click();
+  await form.save();
+  expect(set.mock.calls).toEqual([[{ fullLabels: true }]]);
+});
+
+// The threshold of "Likely AI"
+
+const samples = () => [...byId("samples").children].map(({ textContent }) => textContent);
+const connected = (ai: number) => async () =>
+  Response.json({ status: "ready", model_version: "m1", thresholds: { real: 0.24, ai } });
+
+test("the preview has the server's labels, and changes with the chosen threshold", async () => {
+  fetched.mockImplementation(connected(0.806));
+  const form = await open();
+  expect(samples()).toEqual([
+    "5% No sign of AI",
+    "30% Uncertain, leans not AI",
+    "60% Uncertain, leans AI",
+    "85% Likely AI",
+    "92% Likely AI",
+    "97% Likely AI",
+    "> 99% Likely AI",
+  ]);
+  const select = byId<HTMLSelectElement>("threshold");
+  expect([...select.options].map(({ text }) => text)).toEqual([
+    "From the server’s threshold on (81%)",
+    "From 90% on",
+    "From 95% on",
+    "From 99% on",
+  ]);
+  type("threshold", "0.95");
+  expect(samples().slice(3)).toEqual([
+    "85% Uncertain, leans AI",
+    "92% Uncertain, leans AI",
+    "97% Likely AI",
+    "> 99% Likely AI",
+  ]);
+  await form.save();
+  expect((await loadSettings()).ownThreshold).toBe(0.95);
+});
+
+test("a threshold that is not stricter than the server's cannot be chosen", async () => {
+  fetched.mockImplementation(connected(0.92));
+  await open();
+  const { options } = byId<HTMLSelectElement>("threshold");
+  expect([...options].map(({ disabled }) => disabled)).toEqual([false, true, false, false]);
+});
+
+test("without the server's thresholds there is no preview", async () => {
+  await open();
+  expect(samples()).toEqual([]);
+  expect(textOf("samples-title")).toContain("when the server is connected");
 });

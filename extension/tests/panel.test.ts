@@ -123,3 +123,13 @@ test("a history that is turned off says so at once", async () => {
   await saveSettings({ ...DEFAULTS, history: false });
   await vi.waitFor(() => expect(byId("off").textContent).toContain("turned off"));
 });
+
+test("the own threshold applies at once to labels and to the search", async () => {
+  await add("https://x.example/a.jpg");
+  await open(1);
+  await saveSettings({ ownThreshold: 0.95 });
+  const verdict = () => shown()[0]!.querySelector(".verdict")!.textContent;
+  await vi.waitFor(() => expect(verdict()).toBe("Uncertain, leans AI · 93%"));
+  expect(shown()[0]!.dataset.state).toBe("uncertain");
+  expect(await search("leans")).toHaveLength(1);
+});

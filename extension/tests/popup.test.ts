@@ -30,7 +30,7 @@ beforeEach(() => {
   connect.mockReturnValue(port);
   fetched.mockImplementation(async () => Response.json({ status: "ready", model_version: "m1" }));
   vi.stubGlobal("fetch", fetched);
-  Object.assign(fakeBrowser.tabs, { query: async () => [{ id: 7 }], connect, sendMessage });
+  Object.assign(fakeBrowser.tabs, { query: async () => [{ id: 7, windowId: 5 }], connect, sendMessage });
   Object.assign(fakeBrowser.permissions, { contains: async () => true });
   Object.assign(fakeBrowser.scripting, { executeScript });
   const html = readFileSync("entrypoints/popup/index.html", "utf8");
@@ -186,4 +186,19 @@ test("on the browser's own pages it is said that Assay cannot run there", async 
   port.disconnect();
   await vi.waitFor(() => expect(byId("no-page").textContent).toContain("cannot run on this page"));
   expect(isShown("page")).toBe(false);
+});
+
+test("the history opens next to the page, or in a tab where the browser has no side panel", async () => {
+  const openPanel = vi.fn().mockResolvedValue(undefined);
+  const create = vi.fn();
+  Object.assign(fakeBrowser, { sidePanel: { open: openPanel } });
+  Object.assign(fakeBrowser.tabs, { create });
+  await open();
+  byId("history").click();
+  expect(openPanel).toHaveBeenCalledExactlyOnceWith({ windowId: 5 });
+  expect(create).not.toHaveBeenCalled();
+  Object.assign(fakeBrowser, { sidePanel: undefined });
+  byId("history").click();
+  await vi.waitFor(() => expect(create).toHaveBeenCalledOnce());
+  expect(create.mock.calls[0]![0]).toMatchObject({ url: expect.stringMatching(/sidepanel\.html$/) });
 });

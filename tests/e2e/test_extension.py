@@ -406,6 +406,7 @@ def test_the_options_page_tells_whether_the_server_answers(
 
 def test_the_options_page_has_no_faults_that_axe_finds(page: Page) -> None:
     page.goto(f"chrome-extension://{EXTENSION_ID}/options.html")
+    expect(page.locator("#samples")).to_contain_text("Likely AI")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert axe_violations(page, "html") == []

@@ -41,7 +41,8 @@ def check(request: Request) -> Response:
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
     with QuickHTTPServer(host="127.0.0.1", threaded=True) as server:
-        ready = {"status": "ready", "model_version": "m1"}
+        thresholds = {"real": 0.24, "ai": 0.8}
+        ready = {"status": "ready", "model_version": "m1", "thresholds": thresholds}
         server.expect_request("/readyz").respond_with_json(ready)
         server.expect_request("/v1/lookups/00000").respond_with_data("{}")
         server.expect_request("/v1/checks").respond_with_handler(check)
@@ -283,6 +284,25 @@ def test_the_popup_says_why_the_server_does_not_answer(
     open_popup(popup, page)
     expect(popup.locator("#server")).to_contain_text("server not running")
     expect(popup.locator("#counts li")).to_have_text(["1Unavailable"])
+
+
+def test_a_stricter_threshold_applies_at_once_to_the_page_and_the_popup(
+    page: Page, context: BrowserContext, popup: Page, site: HTTPServer
+) -> None:
+    page.goto(serve_page(site, picture(site, "ai-one")))
+    open_popup(popup, page)
+    expect(popup.locator("#counts li")).to_have_text(["1Likely AI"])
+    with context.new_page() as options:
+        options.goto(f"chrome-extension://{EXTENSION_ID}/options.html")
+        flagged = options.locator("#samples li", has_text="Likely AI")
+        expect(flagged).to_have_count(4)
+        options.get_by_label("Flag images as").select_option("From 95% on")
+        expect(flagged).to_have_count(2)
+        options.get_by_role("button", name="Save").click()
+        expect(options.get_by_text("Saved.")).to_be_visible()
+    expect(badge(page, "ai-one")).to_contain_text("Uncertain, leans AI 93%")
+    expect(popup.locator("#counts li")).to_have_text(["1Uncertain"])
+    expect(popup.locator("#flagged")).to_be_hidden()
 
 
 def test_the_popup_has_no_faults_that_axe_finds(

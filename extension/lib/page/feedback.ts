@@ -53,7 +53,9 @@ export class FeedbackForm {
     );
   }
 
+  /** Show all of the form, and move the focus to it. */
   focus(): void {
+    this.element.scrollIntoView({ block: "nearest" });
     this.element.querySelector("input")?.focus();
   }
 

@@ -41,6 +41,7 @@ const states = () => badges().map(({ dataset }) => dataset.state);
 const card = () => shadow().querySelector<HTMLDialogElement>("dialog")!;
 const titleOf = () => card().querySelector("h2")!.textContent;
 const actions = () => [...card().querySelectorAll<HTMLButtonElement>("button.do")];
+const allActions = () => [...card().querySelectorAll(".do, .small")].map(({ textContent }) => textContent);
 
 /** Put images on the page and have badges on them. */
 function showWithBadges(...images: HTMLImageElement[]): void {
@@ -332,7 +333,7 @@ test("where the page may not read it either, the browser is asked for access on 
   asked.mockResolvedValueOnce(unavailable("http_status"));
   asked.mockResolvedValueOnce(unavailable("access_needed"));
   await page.checkTarget("https://cdn.example/a.png");
-  expect(actions().map(({ textContent }) => textContent)).toEqual(["Allow and check", "Try again"]);
+  expect(allActions()).toEqual(["Allow and check", "Try again"]);
   expect(card().textContent).toContain("images from cdn.example");
   actions()[0]!.click(); // A script's click, which must do nothing.
   expect(asked).toHaveBeenCalledTimes(2);
@@ -563,4 +564,126 @@ test("where there is no image to check, a card says what to do", async () => {
   expect(card().textContent).toContain("Point at an image");
   expect(actions()).toEqual([]);
   expect(asked).not.toHaveBeenCalled();
+});
+
+// What the card offers about a verdict
+
+const tools = () => [...card().querySelectorAll<HTMLButtonElement>(".tools button")];
+const tool = (name: string) => tools().find(({ textContent }) => textContent === name)!;
+const said = () => [...card().querySelectorAll(".status")].map(({ textContent }) => textContent).join("");
+
+async function openForm(): Promise<void> {
+  await page.checkTarget("https://x.example/a.jpg");
+  click(tool("This is wrong"));
+}
+
+function answer(says: string): void {
+  const radio = card().querySelector<HTMLInputElement>(`input[value=${says}]`)!;
+  radio.checked = true;
+  radio.dispatchEvent(new Event("change"));
+}
+
+test("a wrong verdict is contested only after an answer and a click, and thanks are said", async () => {
+  await openForm();
+  expect(card().textContent).toContain("Your browser sends your answer, your note, and the image’s address");
+  expect(tool("Send").disabled).toBe(true);
+  answer("real");
+  card().querySelector("textarea")!.value = " My photo. ";
+  tool("Send").click(); // A script's click, which must do nothing.
+  expect(checksOf("contest")).toHaveLength(0);
+  asked.mockResolvedValueOnce({} as never);
+  click(tool("Send"));
+  await vi.waitFor(() => expect(said()).toBe("Thank you. The server has your answer."));
+  expect(asked.mock.lastCall![0]).toEqual({
+    kind: "contest",
+    url: "https://x.example/a.jpg",
+    sha256: "ab".repeat(32),
+    says: "real",
+    comment: "My photo.",
+  });
+});
+
+test("the card says why feedback was not sent, and what was entered stays", async () => {
+  await openForm();
+  answer("ai");
+  card().querySelector("textarea")!.value = "A note.";
+  asked.mockResolvedValueOnce({ failure: { code: "quota_spent", detail: "" } } as never);
+  click(tool("Send"));
+  await vi.waitFor(() => expect(said()).toMatch(/^Not sent: quota used up\. You have used up/));
+  expect(card().querySelector("textarea")!.value).toBe("A note.");
+  expect(tool("Send").disabled).toBe(false);
+  click(tool("Cancel"));
+  expect(shadow().activeElement).toBe(tool("This is wrong"));
+});
+
+test("a link to the server's page is copied", async () => {
+  const writeText = vi.fn().mockResolvedValue(undefined);
+  vi.stubGlobal("navigator", { clipboard: { writeText } });
+  await page.checkTarget("https://x.example/a.jpg?b&c");
+  click(tool("Copy link"));
+  await vi.waitFor(() => expect(said()).toBe("Link copied."));
+  const link = "http://127.0.0.1:8750/?url=https%3A%2F%2Fx.example%2Fa.jpg%3Fb%26c";
+  expect(writeText).toHaveBeenCalledExactlyOnceWith(link);
+});
+
+test("where the browser has no clipboard, the link is copied from a field, or shown", async () => {
+  vi.stubGlobal("navigator", {});
+  const execCommand = vi.fn().mockReturnValueOnce(true).mockReturnValueOnce(false);
+  document.execCommand = execCommand;
+  await page.checkTarget("https://x.example/a.jpg");
+  click(tool("Copy link"));
+  await vi.waitFor(() => expect(said()).toBe("Link copied."));
+  click(tool("Copy link"));
+  await vi.waitFor(() => expect(said()).toContain("/?url=https%3A%2F%2Fx.example%2Fa.jpg"));
+  expect(card().querySelector("textarea")).toBeNull();
+});
+
+test("a verdict can be checked again, past every cache", async () => {
+  await page.checkTarget("https://x.example/a.jpg");
+  asked.mockClear();
+  click(tool("Check again"));
+  await vi.waitFor(() => expect(checksOf("check-now")).toHaveLength(1));
+  expect(asked.mock.calls[0]![0]).toMatchObject({ again: true });
+});
+
+test("an image without a web address has no link and nothing to fetch again", async () => {
+  haveFiles(readable);
+  await page.checkTarget(DATA);
+  expect(tools().map(({ textContent }) => textContent)).toEqual(["This is wrong"]);
+  click(tools()[0]!);
+  expect(card().textContent).toContain("the hash of the image file");
+});
+
+test.each([
+  ["https://x.example/small.jpg", [320, 240], true],
+  ["https://x.example/small.jpg", [640, 480], false],
+  ["https://x.example/a.jpg", [320, 240], false],
+] as const)("of a shown %s of %j pixels a larger version was judged: %s", async (src, natural, isLarger) => {
+  const image = makeImage({ src, natural: [...natural] });
+  image.srcset = `${src} 1x, https://x.example/a.jpg 2x`;
+  showWithBadges(image);
+  await vi.waitFor(() => expect(states()).toEqual(["ai"]));
+  badges()[0]!.click();
+  await vi.waitFor(() => expect(titleOf()).toBe("Likely AI"));
+  expect(card().textContent!.includes("a larger version than the page shows")).toBe(isLarger);
+});
+
+test("a stricter threshold applies at once to badges, counts, veils and the card", async () => {
+  page.setLook({ ...DEFAULTS, flagged: "blur" });
+  const image = makeImage();
+  showWithBadges(image);
+  await vi.waitFor(() => expect(image.style.filter).not.toBe(""));
+  await page.checkTarget("https://x.example/a.jpg");
+  const changed = vi.fn();
+  page.onReport(changed);
+  page.setLook({ ...DEFAULTS, flagged: "blur", ownThreshold: 0.95 });
+  expect(badges()[0]!.textContent).toContain("Uncertain, leans AI 93%");
+  expect(page.report()).toMatchObject({ counts: { ai: 0, uncertain: 1 }, flagged: [] });
+  expect(changed).toHaveBeenCalled();
+  expect(titleOf()).toBe("Uncertain, leans AI");
+  expect(card().textContent).toContain("you chose to flag images only from 95% on");
+  await vi.waitFor(() => expect(image.style.filter).toBe(""));
+  page.setLook({ ...DEFAULTS, flagged: "blur", ownThreshold: 0.9 });
+  expect(titleOf()).toBe("Likely AI");
+  expect(page.report().counts.ai).toBe(1);
 });
