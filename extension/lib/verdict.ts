@@ -92,7 +92,8 @@ const NO_VERDICT: Omit<Verdict, "members" | "evidence"> = {
   checked_at: "",
   expires_at: "",
 };
-const WORDS: readonly unknown[] = ["ai", "real"];
+/** The labels and leans that claim something. */
+const CLAIMS: readonly unknown[] = ["ai", "real"];
 
 function object(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
@@ -123,8 +124,8 @@ function readVerdict(raw: unknown): Verdict | undefined {
   if (!isProbability(verdict.probability)) return undefined;
   return {
     ...verdict,
-    label: WORDS.includes(verdict.label) ? verdict.label : NO_VERDICT.label,
-    lean: WORDS.includes(verdict.lean) ? verdict.lean : NO_VERDICT.lean,
+    label: CLAIMS.includes(verdict.label) ? verdict.label : NO_VERDICT.label,
+    lean: CLAIMS.includes(verdict.lean) ? verdict.lean : NO_VERDICT.lean,
     members: Object.fromEntries(
       Object.entries(object(members)).filter((entry): entry is [string, number] =>
         isProbability(entry[1]),
