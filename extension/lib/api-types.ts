@@ -180,6 +180,12 @@ export interface components {
              * @description Number of frames. The first was classified.
              */
             frames: number;
+            /**
+             * Perceptual Hash
+             * @description 64-bit pHash in lower-case hex. None if the image is almost of one colour.
+             * @default null
+             */
+            perceptual_hash: string | null;
         };
         /**
          * ItemError
@@ -204,6 +210,35 @@ export interface components {
          */
         Label: "ai" | "uncertain" | "real";
         /**
+         * SimilarImage
+         * @description An earlier image that looks like the classified one, for example another size of it.
+         */
+        SimilarImage: {
+            /**
+             * Sha256
+             * @description SHA-256 of its file's bytes, in lower-case hex.
+             */
+            sha256: string;
+            /**
+             * Distance
+             * @description How many bits of the perceptual hashes differ.
+             */
+            distance: number;
+            /** @description Its own label. */
+            label: components["schemas"]["Label"];
+            /**
+             * Probability
+             * @description Its own probability of being AI-made.
+             */
+            probability: number;
+            /**
+             * Checked At
+             * Format: date-time
+             * @description When it was classified (UTC).
+             */
+            checked_at: string;
+        };
+        /**
          * Verdict
          * @description The verdict on one image by one model version.
          */
@@ -226,6 +261,12 @@ export interface components {
              * @default []
              */
             evidence: components["schemas"]["Evidence"][];
+            /**
+             * Similar
+             * @description Up to 3 earlier images that look like this one, when it was classified. Their verdicts inform the reader and do not change this one.
+             * @default []
+             */
+            similar: components["schemas"]["SimilarImage"][];
             image: components["schemas"]["ImageFacts"];
             /** Model Version */
             model_version: string;

@@ -15,8 +15,14 @@ export type State = "checking" | Label | "unavailable" | "unknown";
 /** A fact found in the file itself. Newer servers may claim more than we know. */
 export type Evidence = Omit<Schemas["Evidence"], "says"> & { says: string };
 
-export interface Verdict extends Omit<Schemas["Verdict"], "cached" | "evidence"> {
+/** What is used of a verdict. */
+export interface Verdict
+  extends Pick<
+    Schemas["Verdict"],
+    "label" | "lean" | "probability" | "members" | "model_version" | "checked_at" | "expires_at"
+  > {
   evidence: Evidence[];
+  image: Pick<Schemas["ImageFacts"], "sha256" | "width" | "height" | "format" | "frames">;
   /** The user's own threshold, if only it is why the label is not "ai". */
   ownThreshold?: number;
 }
