@@ -1,6 +1,7 @@
 import { type Browser, browser } from "wxt/browser";
 import { defineBackground } from "wxt/utils/define-background";
 import { Api } from "../lib/api";
+import { refreshLanguage } from "../lib/language";
 import type { CheckRequest, WorkerRequest } from "../lib/messages";
 import { loadSettings, migrateSettings } from "../lib/settings";
 import { type Failure, type Outcome, UNKNOWN, unavailable } from "../lib/verdict";
@@ -10,7 +11,7 @@ import { Checker } from "../lib/worker/checker";
 import { clearCache } from "../lib/worker/cache";
 import { Gate } from "../lib/worker/gate";
 import { Lookups } from "../lib/worker/lookups";
-import { createMenu, onMenuClicked } from "../lib/worker/menu";
+import { createMenu, onMenuClicked, translateMenu } from "../lib/worker/menu";
 import { FetchError, fetchImage } from "../lib/worker/fetch";
 import { record } from "../lib/worker/recorder";
 import { tryAgainOnPages } from "../lib/worker/pages";
@@ -23,16 +24,23 @@ export default defineBackground(() => {
   const uploads = new Uploads(currentApi, gate);
   const lookups = new Lookups(currentApi, gate);
 
-  browser.runtime.onInstalled.addListener(createMenu);
+  browser.runtime.onInstalled.addListener(async () => {
+    await createMenu();
+    await refreshLanguage();
+  });
   browser.runtime.onInstalled.addListener(() => void migrateSettings());
   browser.contextMenus.onClicked.addListener(onMenuClicked);
   browser.commands.onCommand.addListener(onCommand);
   browser.storage.local.onChanged.addListener((changes) => {
     // Firefox also reports what was stored again unchanged.
-    const isNew = (name: "server" | "key" | "privateLookups") =>
+    const isNew = (name: "server" | "key" | "privateLookups" | "language") =>
       changes[name]?.oldValue !== changes[name]?.newValue;
     if (isNew("server")) void clearCache();
     if (isNew("server") || isNew("key")) void gate.open();
+    if (isNew("language")) {
+      void translateMenu();
+      void gate.failure().then(showTrouble);
+    }
     if (isNew("privateLookups")) void tryAgainOnPages();
   });
   browser.runtime.onMessage.addListener((request: WorkerRequest, sender, reply) => {

@@ -1,7 +1,7 @@
 /** The connection test of the options page, and its result in words. */
 
 import { Api, ApiError } from "./api";
-import { help, reason, text } from "./i18n";
+import { help, number, reason, text } from "./i18n";
 import { isLocal } from "./settings";
 import type { Thresholds } from "./verdict";
 
@@ -11,7 +11,7 @@ export async function testConnection(
 ): Promise<{ ok: boolean; words: string; thresholds?: Thresholds | undefined }> {
   try {
     const { version, thresholds, milliseconds } = await new Api(server, key).ready();
-    const ms = String(milliseconds);
+    const ms = number(milliseconds);
     const words = version
       ? text("options_test_ok_version", version, ms)
       : text("options_test_ok", ms);

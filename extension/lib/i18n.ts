@@ -1,21 +1,27 @@
 /** All texts that users see: the messages of `_locales` with their values. */
 
 import { browser } from "wxt/browser";
+import { chosenText } from "./language";
 import { isUnknown, retryTime, stateOf } from "./verdict";
 import type { Evidence, Failure, Outcome, Verdict } from "./verdict";
 
-/** The text of a message. Empty if there is no message of this name. */
+/** The text of a message, in the chosen language. Empty if there is no message of this name. */
 export function text(name: string, ...parts: string[]): string {
   // Some names contain error codes of the server, so they are not in the generated types.
   const getMessage = browser.i18n.getMessage as (name: string, parts: string[]) => string;
-  return getMessage(name, parts);
+  return chosenText(name, parts) ?? getMessage(name, parts);
 }
 
 /** The language of the texts, as a BCP 47 tag. */
 export const language = (): string => text("language");
 
 /** The writing direction: ltr or rtl. */
-export const direction = (): string => text("@@bidi_dir");
+export const direction = (): string => text("direction");
+
+/** A count or size, without separators. */
+export function number(value: number): string {
+  return new Intl.NumberFormat(language(), { useGrouping: false }).format(value);
+}
 
 /** A probability in per cent. Never 0 % or 100 %, because no result is certain. */
 export function percent(probability: number): string {
@@ -89,8 +95,8 @@ export function evidenceSource({ kind, trusted }: Evidence): string {
 
 /** Size and format of the classified image, and its frame. */
 export function imageSummary({ image }: Verdict): string {
-  const size = text("image_size", String(image.width), String(image.height), image.format.toUpperCase());
-  return image.frames > 1 ? `${size} · ${text("image_frame", String(image.frames))}` : size;
+  const size = text("image_size", number(image.width), number(image.height), image.format.toUpperCase());
+  return image.frames > 1 ? `${size} · ${text("image_frame", number(image.frames))}` : size;
 }
 
 /** The time of the classification. */

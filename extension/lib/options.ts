@@ -4,6 +4,7 @@ import { browser } from "wxt/browser";
 import { testConnection } from "./connection";
 import { make } from "./dom";
 import { percent, text } from "./i18n";
+import { chooseLanguage } from "./language";
 import { tell } from "./messages";
 import { drawSamples } from "./samples";
 import {
@@ -78,9 +79,19 @@ export class OptionsForm {
     this.fill(settings);
     // Such as the popup's.
     const stop = onSettings((changed) => this.refresh(changed));
-    const access = { origins: [hostPattern(settings.server)] };
-    if (await browser.permissions.contains(access)) await this.connect(settings);
+    await this.connectIfAllowed(settings);
     return stop;
+  }
+
+  /** Say what was said about the form in the chosen language. */
+  async localise(): Promise<void> {
+    this.show("saved", "");
+    this.showConnection(undefined, "");
+    for (const field of [this.server, this.sitesOff, this.sitesOn]) this.showError(field, "");
+    this.showSites();
+    this.showThresholds();
+    const settings = await loadSettings();
+    if (this.isEntered(settings)) await this.connectIfAllowed(settings);
   }
 
   /** Save what was edited, if all of the form is valid. */
@@ -114,11 +125,19 @@ export class OptionsForm {
     const { ok, words, thresholds } = await testConnection(server, key);
     if (ok) void tell({ kind: "server-works" });
     // The user may have edited the form meanwhile.
-    const isCurrent = server === normaliseServer(this.server.value) && key === this.readKey();
-    if (!isCurrent) return;
+    if (!this.isEntered({ server, key })) return;
     this.showConnection(ok, words);
     this.thresholds = thresholds;
     this.showThresholds();
+  }
+
+  private async connectIfAllowed(settings: Settings): Promise<void> {
+    const access = { origins: [hostPattern(settings.server)] };
+    if (await browser.permissions.contains(access)) await this.connect(settings);
+  }
+
+  private isEntered({ server, key }: Pick<Settings, "server" | "key">): boolean {
+    return server === normaliseServer(this.server.value) && key === this.readKey();
   }
 
   /** What was said about the form is no longer true. */
@@ -134,6 +153,7 @@ export class OptionsForm {
   private async reset(): Promise<void> {
     this.fill(DEFAULTS);
     await saveSettings(DEFAULTS);
+    await chooseLanguage("");
     this.show("saved", text("options_reset_done"));
     await this.connect(DEFAULTS);
   }

@@ -3,7 +3,7 @@
 import { toCsv } from "./csv";
 import { make } from "./dom";
 import { clearEntries, type Entry, loadEntries, onHistory } from "./history";
-import { badgeWords, dateTime, language, text } from "./i18n";
+import { badgeWords, dateTime, language, number, text } from "./i18n";
 import { drawMark } from "./page/mark";
 import { isWebUrl } from "./page/url";
 import { DEFAULTS, loadSettings, onSettings, type Settings } from "./settings";
@@ -41,6 +41,12 @@ export class HistoryPanel {
     return () => stops.forEach((stop) => stop());
   }
 
+  /** Show everything again, in the chosen language. */
+  localise(): void {
+    this.show();
+    void this.showOff();
+  }
+
   /** Load the history. Changes that come meanwhile are one more load. */
   private load(): void {
     this.isStale = true;
@@ -66,9 +72,7 @@ export class HistoryPanel {
   private countOf(found: readonly Entry[]): string {
     if (this.entries.length === 0) return text("history_empty");
     if (found.length === 0) return text("history_none_found");
-    const format = new Intl.NumberFormat(language());
-    const [shown, all] = [found, this.entries].map(({ length }) => format.format(length));
-    return text("history_count", shown!, all!);
+    return text("history_count", number(found.length), number(this.entries.length));
   }
 
   private apply({ history, ownThreshold }: Settings): void {

@@ -25,8 +25,8 @@ const choose = (menuItemId: string, info: object) =>
 const clicked = (srcUrl?: string, mediaType = "image") =>
   choose("check-image", { srcUrl, mediaType });
 
-test("each entry is offered where it can work", () => {
-  createMenu();
+test("each entry is offered where it can work", async () => {
+  await createMenu();
   expect(create.mock.calls.map(([{ id, contexts }]) => [id, contexts])).toEqual([
     ["check-image", ["image", "video", "link", "page", "frame"]],
     ["open-console", ["image"]],

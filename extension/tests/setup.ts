@@ -10,7 +10,6 @@ interface Message {
 }
 
 function getMessage(name: string, parts: string[] = []): string {
-  if (name === "@@bidi_dir") return "ltr";
   const { message, placeholders = {} } = (messages as Record<string, Message>)[name] ?? {
     message: "",
   };

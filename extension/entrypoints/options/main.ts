@@ -1,8 +1,14 @@
-import { text } from "../../lib/i18n";
+import { showLanguage, startLanguageMenu } from "../../lib/language_menu";
 import { localise } from "../../lib/localise";
 import { OptionsForm } from "../../lib/options";
 
-localise(document);
-document.title = text("options_title");
+const form = new OptionsForm(document);
+const languages = document.querySelector<HTMLSelectElement>("#language")!;
 
-void new OptionsForm(document).start();
+void localise(document, () => {
+  showLanguage(languages);
+  void form.localise();
+}).then(() => {
+  startLanguageMenu(languages);
+  void form.start();
+});

@@ -1,6 +1,6 @@
 import { localise } from "../../lib/localise";
 import { Popup } from "../../lib/popup/popup";
 
-localise(document);
+const popup = new Popup(document);
 
-void new Popup(document).start();
+void localise(document, () => popup.localise()).then(() => popup.start());

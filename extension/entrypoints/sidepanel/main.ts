@@ -1,10 +1,6 @@
-import { text } from "../../lib/i18n";
 import { localise } from "../../lib/localise";
 import { HistoryPanel } from "../../lib/panel";
 
-localise(document);
-document.title = text("history_title");
-const search = document.querySelector<HTMLInputElement>("#search")!;
-search.placeholder = text("history_search");
+const panel = new HistoryPanel(document);
 
-new HistoryPanel(document).start();
+void localise(document, () => panel.localise()).then(() => panel.start());

@@ -1,5 +1,6 @@
 /** Applies the settings to a page: now, after each change, after "back", and when a pause ends. */
 
+import { loadLanguage, onLanguage } from "../language";
 import { badgesEnabled, isPaused, loadSettings, onSettings, type Settings } from "../settings";
 import type { Page } from "./page";
 
@@ -7,7 +8,7 @@ import type { Page } from "./page";
 const LONGEST_DELAY = 2 ** 31 - 1;
 
 /** Apply the settings from now on. Returns a function that stops it. */
-export function applySettings(page: Pick<Page, "setBadges" | "setLook">): () => void {
+export function applySettings(page: Pick<Page, "setBadges" | "setLook" | "localise">): () => void {
   let pause: ReturnType<typeof setTimeout> | undefined;
   const apply = (settings: Settings) => {
     page.setLook(settings);
@@ -16,17 +17,22 @@ export function applySettings(page: Pick<Page, "setBadges" | "setLook">): () => 
     const rest = settings.pausedUntil - Date.now();
     if (isPaused(settings) && rest <= LONGEST_DELAY) pause = setTimeout(() => apply(settings), rest);
   };
-  const onPageShow = async ({ persisted }: PageTransitionEvent) => {
+  const load = async () => {
+    const [settings] = await Promise.all([loadSettings(), loadLanguage()]);
+    page.localise();
+    apply(settings);
+  };
+  const onPageShow = ({ persisted }: PageTransitionEvent) => {
     if (!persisted) return;
     // While the browser kept the page for "back", it may have missed answers and settings.
     page.setBadges(false);
-    apply(await loadSettings());
+    void load();
   };
-  const stopListening = onSettings(apply);
+  const stops = [onSettings(apply), onLanguage(() => page.localise())];
   window.addEventListener("pageshow", onPageShow);
-  void loadSettings().then(apply);
+  void load();
   return () => {
-    stopListening();
+    for (const stop of stops) stop();
     window.removeEventListener("pageshow", onPageShow);
     clearTimeout(pause);
   };

@@ -36,9 +36,15 @@ export class Badge {
     readonly url: string,
   ) {
     this.button.type = "button";
-    this.button.dir = direction();
     this.button.setAttribute("aria-haspopup", "dialog");
-    this.show(undefined);
+    this.localise();
+    this.shape();
+  }
+
+  /** Show the badge in the chosen language. */
+  localise(): void {
+    this.button.dir = direction();
+    this.draw();
   }
 
   show(outcome: Outcome | undefined): void {

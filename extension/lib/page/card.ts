@@ -28,6 +28,8 @@ export class Card {
   private readonly status = make("p", "status");
   private readonly nextTry = make("p", "next");
   private readonly caution = make("span", "");
+  private readonly closer = button("close", "×", () => this.close());
+  private readonly options: HTMLButtonElement;
   /** A modal dialog. The browser manages the focus and closes it on Escape. */
   private readonly dialog: HTMLDialogElement;
 
@@ -37,27 +39,32 @@ export class Card {
     this.title.setAttribute("aria-live", "polite");
     this.summary.setAttribute("role", "status");
     this.status.setAttribute("role", "status");
-    const close = button("close", "×", () => this.close());
-    close.ariaLabel = close.title = i18n.text("card_close");
-    const options = button("link", i18n.text("card_options"), onOptions);
+    this.options = button("link", "", onOptions);
     const body = make(
       "div",
       "body",
-      make("header", "", this.mark, this.title, close),
+      make("header", "", this.mark, this.title, this.closer),
       this.summary,
       this.details,
       this.actions,
       this.status,
       this.nextTry,
-      make("footer", "", this.caution, options),
+      make("footer", "", this.caution, this.options),
     );
     this.dialog = make("dialog", "card", body);
-    this.dialog.dir = i18n.direction();
     this.dialog.setAttribute("aria-labelledby", this.title.id);
     this.dialog.addEventListener("click", ({ target }) => {
       // The body fills the dialog, so a click on the dialog itself is outside of the card.
       if (target === this.dialog) this.close();
     });
+    this.localise();
+  }
+
+  /** Show what is the same for all outcomes in the chosen language. */
+  localise(): void {
+    this.dialog.dir = i18n.direction();
+    this.closer.ariaLabel = this.closer.title = i18n.text("card_close");
+    this.options.textContent = i18n.text("card_options");
   }
 
   /** Open the card next to a box, with the state "checking". */
@@ -129,7 +136,7 @@ function summaryOf(outcome: Outcome | undefined): HTMLElement[] {
   if (outcome.state === "unavailable") {
     const { failure } = outcome;
     const lead = make("p", "lead", i18n.reason(failure));
-    return failure.detail ? [lead, make("p", "", failure.detail)] : [lead];
+    return failure.detail ? [lead, english("p", failure.detail)] : [lead];
   }
   const { probability } = outcome.verdict;
   return [
@@ -196,7 +203,14 @@ function drawMember([member, probability]: [string, number]): HTMLElement {
 
 function drawEvidence(evidence: Verdict["evidence"][number]): HTMLElement {
   const source = make("small", "", i18n.evidenceSource(evidence));
-  return make("li", "", make("span", "", evidence.detail), source);
+  return make("li", "", english("span", evidence.detail), source);
+}
+
+/** A text of the server, or of the file. Those of the server are English. */
+function english(tag: "p" | "span", words: string): HTMLElement {
+  const element = make(tag, "english", words);
+  element.lang = "en";
+  return element;
 }
 
 /** A probability as a bar. The number is in the text next to it. */

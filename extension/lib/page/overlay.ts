@@ -51,7 +51,6 @@ export class Overlay {
     const style = document.createElement("style");
     style.textContent = css;
     this.shadow.append(style);
-    this.host.lang = language();
     for (const name of PRIVATE_EVENTS) {
       this.host.addEventListener(name, (event) => event.stopPropagation());
     }
@@ -85,6 +84,13 @@ export class Overlay {
     this.look = look;
     for (const badge of this.badges.values()) badge.setLook(look);
     this.veils.setKind(look.flagged);
+    this.schedule();
+  }
+
+  /** Show the badges in the chosen language. */
+  localise(): void {
+    this.host.lang = language();
+    for (const badge of this.badges.values()) badge.localise();
     this.schedule();
   }
 

@@ -71,6 +71,14 @@ export class Page {
     if (this.explained) this.showInCard(this.explained);
   }
 
+  /** Show everything again, in the chosen language. */
+  localise(): void {
+    this.overlay.localise();
+    this.card.localise();
+    if (this.explained) this.showInCard(this.explained);
+    else this.card.show(undefined, []);
+  }
+
   /** Check all images of the page because the user asked for it, although badges may be off. */
   checkAll(): void {
     this.stopWatching();

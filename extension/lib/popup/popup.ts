@@ -3,7 +3,7 @@
 import { browser } from "wxt/browser";
 import { testConnection } from "../connection";
 import { make } from "../dom";
-import { language, percent, text } from "../i18n";
+import { language, number, percent, text } from "../i18n";
 import { tell } from "../messages";
 import { type FlaggedImage, type Report, sumCounts } from "../report";
 import {
@@ -51,6 +51,12 @@ export class Popup {
     if (tab) this.element("history").addEventListener("click", () => void openHistory(tab));
     if (tab?.id !== undefined) this.linkTo(tab.id);
     await this.showServer();
+  }
+
+  /** Show everything again, in the chosen language. */
+  localise(): void {
+    this.draw();
+    void this.showServer();
   }
 
   private linkTo(tab: number): void {
@@ -124,7 +130,7 @@ export class Popup {
     this.element("no-images").hidden = shown.length > 0;
     this.element("counts").replaceChildren(
       ...shown.map((state) => {
-        const item = make("li", "", make("b", "", String(counts[state])), text(`state_${state}`));
+        const item = make("li", "", make("b", "", number(counts[state])), text(`state_${state}`));
         item.dataset.state = state;
         return item;
       }),

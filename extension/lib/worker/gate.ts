@@ -27,6 +27,11 @@ export class Gate {
   /** @param onChange is told about each failure, and with undefined that there is none any more */
   constructor(private readonly onChange: (failure: Failure | undefined) => void) {}
 
+  /** What is wrong with the server, as far as is known. */
+  async failure(): Promise<Failure | undefined> {
+    return (await this.trouble)?.failure;
+  }
+
   /** Why no check may be sent now. Undefined if it may. */
   async closed(): Promise<Failure | undefined> {
     const trouble = await this.trouble;

@@ -2,6 +2,8 @@
 
 import { type Browser, browser } from "wxt/browser";
 import { consolePage } from "../console";
+import { text } from "../i18n";
+import { loadLanguage } from "../language";
 import { loadSettings } from "../settings";
 import { openHistory } from "./history_panel";
 import { checkPageIn, showIn } from "./tabs";
@@ -9,27 +11,35 @@ import { checkPageIn, showIn } from "./tabs";
 /** Pages and images that the server may be able to fetch. */
 const WEB = ["http://*/*", "https://*/*"] as [string, ...string[]];
 
-export function createMenu(): void {
-  const create = (id: string, title: string, more: Partial<Browser.contextMenus.CreateProperties>) =>
-    browser.contextMenus.create({ id, title, ...more });
-  const { getMessage } = browser.i18n;
-  create("check-image", getMessage("menu_check_image"), {
+/** The messages of the entries, by the entries' ids. */
+const TITLES = {
+  "check-image": "menu_check_image",
+  "open-console": "menu_open_console",
+  "check-link": "menu_check_link",
+  "check-page": "check_page",
+  "open-history": "menu_open_history",
+};
+
+export async function createMenu(): Promise<void> {
+  await loadLanguage();
+  const create = (id: keyof typeof TITLES, more: Partial<Browser.contextMenus.CreateProperties>) =>
+    browser.contextMenus.create({ id, title: text(TITLES[id]), ...more });
+  create("check-image", {
     // The browser tells only of some images. To it, a background is the page or a link.
     contexts: ["image", "video", "link", "page", "frame"],
   });
-  create("open-console", getMessage("menu_open_console"), {
-    contexts: ["image"],
-    targetUrlPatterns: WEB,
-  });
-  create("check-link", getMessage("menu_check_link"), {
-    contexts: ["link"],
-    targetUrlPatterns: WEB,
-  });
-  create("check-page", getMessage("check_page"), {
-    contexts: ["page"],
-    documentUrlPatterns: WEB,
-  });
-  create("open-history", getMessage("menu_open_history"), { contexts: ["action"] });
+  create("open-console", { contexts: ["image"], targetUrlPatterns: WEB });
+  create("check-link", { contexts: ["link"], targetUrlPatterns: WEB });
+  create("check-page", { contexts: ["page"], documentUrlPatterns: WEB });
+  create("open-history", { contexts: ["action"] });
+}
+
+/** Show the entries in the chosen language. */
+export async function translateMenu(): Promise<void> {
+  await loadLanguage();
+  for (const [id, message] of Object.entries(TITLES)) {
+    await browser.contextMenus.update(id, { title: text(message) });
+  }
 }
 
 export async function onMenuClicked(

@@ -1,6 +1,8 @@
 /** Has the content scripts of one tab check images. */
 
 import { browser } from "wxt/browser";
+import { text } from "../i18n";
+import { loadLanguage } from "../language";
 import type { CheckPointed, PageMessage } from "../messages";
 
 /** The built content script. */
@@ -54,6 +56,6 @@ async function sendOrInject(
 /** The browser allows no extension on its own pages. Show that on the toolbar button. */
 async function showNotAvailable(tabId: number): Promise<void> {
   await browser.action.setBadgeText({ tabId, text: "!" });
-  const title = browser.i18n.getMessage("action_not_available");
-  await browser.action.setTitle({ tabId, title });
+  await loadLanguage();
+  await browser.action.setTitle({ tabId, title: text("action_not_available") });
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { applySettings } from "../../lib/page/apply";
 import { saveSettings } from "../../lib/settings";
 
-const page = { setBadges: vi.fn(), setLook: vi.fn() };
+const page = { setBadges: vi.fn(), setLook: vi.fn(), localise: vi.fn() };
 let stop: () => void;
 
 beforeEach(() => {
