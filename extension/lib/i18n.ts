@@ -9,7 +9,13 @@ import type { Evidence, Failure, Outcome, Verdict } from "./verdict";
 export function text(name: string, ...parts: string[]): string {
   // Some names contain error codes of the server, so they are not in the generated types.
   const getMessage = browser.i18n.getMessage as (name: string, parts: string[]) => string;
-  return chosenText(name, parts) ?? getMessage(name, parts);
+  const values = parts.length > 0 && direction() === "rtl" ? parts.map(isolate) : parts;
+  return chosenText(name, values) ?? getMessage(name, values);
+}
+
+/** Keep the order of a value's characters, such as of a version, in a text from right to left. */
+function isolate(value: string): string {
+  return `\u2068${value}\u2069`;
 }
 
 /** The language of the texts, as a BCP 47 tag. */

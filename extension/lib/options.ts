@@ -210,15 +210,17 @@ export class OptionsForm {
   private showThresholds(): void {
     const { thresholds, threshold } = this;
     if (threshold.options.length === 0) {
-      threshold.append(...OWN_THRESHOLDS.map((value) => thresholdOption(value)));
+      threshold.append(...OWN_THRESHOLDS.map(thresholdOption));
     }
-    const own = threshold.options[0]!;
-    own.textContent = thresholds
+    const [server, ...own] = threshold.options;
+    server!.textContent = thresholds
       ? text("threshold_server_known", percent(thresholds.ai))
       : text("threshold_server");
-    for (const option of threshold.options) {
+    for (const option of own) {
+      const value = Number(option.value);
+      option.textContent = text("threshold_own", percent(value));
       // It would change nothing.
-      option.disabled = option !== own && Number(option.value) <= (thresholds?.ai ?? 0);
+      option.disabled = value <= (thresholds?.ai ?? 0);
     }
     const samples = thresholds ? drawSamples(thresholds, Number(threshold.value)) : [];
     this.page.getElementById("samples")!.replaceChildren(...samples);
@@ -274,7 +276,7 @@ export class OptionsForm {
 }
 
 function thresholdOption(value: number): HTMLOptionElement {
-  const option = make("option", "", text("threshold_own", percent(value)));
+  const option = make("option", "");
   option.value = String(value);
   return option;
 }

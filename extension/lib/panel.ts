@@ -44,7 +44,7 @@ export class HistoryPanel {
   /** Show everything again, in the chosen language. */
   localise(): void {
     this.show();
-    void this.showOff();
+    void loadSettings().then((settings) => this.apply(settings));
   }
 
   /** Load the history. Changes that come meanwhile are one more load. */
@@ -89,10 +89,10 @@ export class HistoryPanel {
 
   /** The entries that contain each word of the search. */
   private found(): Entry[] {
-    const words = this.search.value.toLocaleLowerCase(language()).split(/\s+/);
+    const words = searchable(this.search.value).split(/\s+/);
     return this.entries.filter((entry) => {
       const all = [verdictOf(this.wanted(entry)), readable(entry.url), readable(entry.page)].join("\n");
-      const searched = all.toLocaleLowerCase(language());
+      const searched = searchable(all);
       return words.every((word) => searched.includes(word));
     });
   }
@@ -175,6 +175,11 @@ function drawAddress(name: string, address: string): HTMLElement {
 function verdictOf(outcome: Outcome): string {
   const { word, extra } = badgeWords(outcome);
   return extra ? text("history_verdict", word, extra) : word;
+}
+
+/** A text without upper case, and without the marks of writing directions, which nobody types. */
+function searchable(words: string): string {
+  return words.toLocaleLowerCase(language()).replace(/[\u200e\u200f\u2066-\u2069]/g, "");
 }
 
 /** An address as people read it. Addresses that are no valid URLs stay as they are. */

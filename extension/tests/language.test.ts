@@ -46,6 +46,8 @@ test("Arabic is written from right to left", async () => {
   await chooseLanguage("ar");
   await loadLanguage();
   expect([language(), direction()]).toEqual(["ar", "rtl"]);
+  // Isolated, as otherwise its parts would change places.
+  expect(text("image_model", "2026-11-01")).toBe("النموذج \u20682026-11-01\u2069");
 });
 
 test("a text that a language lacks is English, and one that is nowhere is empty", async () => {

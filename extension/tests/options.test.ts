@@ -198,10 +198,26 @@ test("a key that is not accepted is not explained as a problem of origins", asyn
 
 test("reset brings the defaults back", async () => {
   await saveSettings({ ...DEFAULTS, server: "http://localhost:1", mode: "chosen", sitesOff: ["a.example"] });
+  await fakeBrowser.storage.local.set({ language: { name: "de", texts: {} } });
   await open();
   byId("reset").click();
   await vi.waitFor(async () => expect(await loadSettings()).toEqual(DEFAULTS));
   expect(server().value).toBe(DEFAULTS.server);
+  await vi.waitFor(async () => {
+    expect(Object.keys(await fakeBrowser.storage.local.get(null))).not.toContain("language");
+  });
+});
+
+test("another language keeps what was entered, and drops what was said about it before", async () => {
+  const form = await open();
+  server().value = "not an address";
+  await form.save();
+  expect(textOf("server-error")).not.toBe("");
+  fetched.mockClear();
+  await form.localise();
+  expect(server().value).toBe("not an address");
+  expect([textOf("server-error"), textOf("connection")]).toEqual(["", ""]);
+  expect(fetched).not.toHaveBeenCalled();
 });
 
 test("how badges look, and what happens to flagged images, is saved", async () => {

@@ -317,3 +317,32 @@ def test_the_popup_has_no_faults_that_axe_finds(
         for scheme in ("light", "dark"):
             popup.emulate_media(color_scheme=scheme)
             assert axe_violations(popup) == []
+
+
+def test_a_chosen_language_applies_at_once_and_has_no_faults_that_axe_finds(
+    context: BrowserContext, page: Page, popup: Page, site: HTTPServer
+) -> None:
+    page.goto(serve_page(site, picture(site, "ai-one")))
+    badge(page, "ai-one").click()
+    with context.new_page() as options, context.new_page() as panel:
+        panel.goto(f"chrome-extension://{EXTENSION_ID}/sidepanel.html")
+        options.goto(f"chrome-extension://{EXTENSION_ID}/options.html")
+        options.get_by_label("Language").select_option("العربية")
+        expect(options.get_by_role("heading", level=1)).to_have_text("إعدادات Assay")
+        expect(options.locator("#connection")).to_contain_text("جاهز")
+        expect(panel.locator(".verdict").first).to_contain_text("ذكاء اصطناعي غالبًا")
+        expect(page.locator(".badge .word")).to_have_text("ذكاء اصطناعي غالبًا")
+        expect(page.get_by_role("dialog")).to_contain_text("احتمال أن الصورة")
+        expect(page.locator("assay-overlay")).to_have_attribute("lang", "ar")
+        assert axe_violations(page, "assay-overlay") == []
+        page.keyboard.press("Escape")
+        open_popup(popup, page)
+        expect(popup.locator("#counts li")).to_have_text(["1ذكاء اصطناعي غالبًا"])
+        expect(popup.locator("#server")).to_contain_text("جاهز")
+        for own in (options, panel, popup):
+            expect(own.locator("html")).to_have_attribute("dir", "rtl")
+            expect(own.locator("html")).to_have_attribute("lang", "ar")
+            assert axe_violations(own) == []
+        options.get_by_label("اللغة").select_option("")
+        expect(page.locator(".badge .word")).to_have_text("Likely AI")
+        expect(popup.get_by_text("Check images")).to_be_visible()

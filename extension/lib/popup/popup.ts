@@ -153,8 +153,9 @@ export class Popup {
   private flaggedButton(frame: string, image: FlaggedImage): HTMLButtonElement {
     const name = image.alt.trim() || fileName(image.url);
     const probability = percent(image.probability);
-    const label = [make("span", "name", name), " ", make("span", "percent", probability)];
-    const button = make("button", "", ...label);
+    const label = make("span", "name", name);
+    label.dir = "auto";
+    const button = make("button", "", label, " ", make("span", "percent", probability));
     button.type = "button";
     button.title = name;
     button.addEventListener("click", () => this.link?.showImage({ frame, image: image.id }));
