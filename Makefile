@@ -43,7 +43,7 @@ run: $(PYTHON_READY) ## Start Assay on this machine; Ctrl-C stops it
 PARALLEL := -n $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN)))) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
-test: $(PYTHON_READY) $(EXTENSION_READY) chromium rabbitmq ## Run every check and every test
+test: $(PYTHON_READY) $(EXTENSION_READY) chromium firefox rabbitmq ## Run every check and every test
 	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
 	.venv/bin/pytest $(PARALLEL)
 
@@ -57,8 +57,9 @@ lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers, unused c
 	@$(MAKE) $(IN_PARALLEL) $(LINT)
 
 .PHONY: extension
-extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox
+extension: $(EXTENSION_READY) ## Build the extension for Chrome and Firefox, and the stores' packages
 	@echo "Built: extension/.output/chrome-mv3 and extension/.output/firefox-mv3"
+	@.venv/bin/python extension/pack.py
 
 .PHONY: api-types
 api-types: $(PYTHON_READY) $(NODE_READY) ## Generate the extension's types from the API's schemas
@@ -152,7 +153,8 @@ $(NODE_READY): extension/package.json extension/package-lock.json | node
 	cd extension && npm ci --no-audit --no-fund
 	@touch $@
 
-$(EXTENSION_READY): $(NODE_READY) $(EXTENSION_SOURCES)
+# The extension has the version of pyproject.toml.
+$(EXTENSION_READY): $(NODE_READY) $(EXTENSION_SOURCES) pyproject.toml
 	cd extension && npm run build
 	@touch $@
 
@@ -160,6 +162,12 @@ $(EXTENSION_READY): $(NODE_READY) $(EXTENSION_SOURCES)
 chromium:
 	@[ -x '$(CHROMIUM)' ] || $(call debian_package,chromium,\
 	The tests drive a real browser: install Chromium or set CHROMIUM to its path.)
+
+.PHONY: firefox
+firefox:
+	@command -v firefox-esr firefox >/dev/null \
+	|| ($(call debian_package,firefox-esr,\
+	The tests that need Firefox will be skipped; it is the package firefox-esr.)) || true
 
 .PHONY: rabbitmq
 rabbitmq:

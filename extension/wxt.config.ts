@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig } from "wxt";
 
@@ -12,6 +13,9 @@ const CHROME_KEY =
   "LreMAOVsyI1omJHs+WK9OvKJqdxdy+GoQ/wLYHfrIIASy2YdNmASvuGrt24fiKcvoQk7P9gRMdDUhrr/3bAQLznrOzepGzaO" +
   "rQIDAQAB";
 
+/** The extension has the version of the whole project. */
+const VERSION = /^version = "(.+)"$/m.exec(readFileSync(resolve("../pyproject.toml"), "utf8"))?.[1];
+
 export default defineConfig({
   imports: false,
   manifestVersion: 3,
@@ -25,6 +29,7 @@ export default defineConfig({
     name: "__MSG_extension_name__",
     description: "__MSG_extension_description__",
     default_locale: "en",
+    version: VERSION,
     // activeTab and scripting: "Check image" must work on a page that was open before the
     // installation and has no content script yet.
     permissions: ["activeTab", "contextMenus", "scripting", "storage"],

@@ -116,6 +116,20 @@ def _labels(predictions: Predictions) -> dict[str, Any]:
     }
 
 
+def reliability(predictions: Predictions) -> list[dict[str, float | int]]:
+    """Return the ensemble's reliability diagram.
+
+    Returns:
+        For each bin with images: their mean probability (``probability``), the weighted fraction
+        that is AI-made (``ai``), and their number (``images``).
+    """
+    found = metrics.reliability(predictions.ai, predictions.ensemble, predictions.sample_weight)
+    return [
+        {"probability": float(said), "ai": float(was), "images": int(images)}
+        for said, was, images in zip(*found, strict=True)
+    ]
+
+
 def measure(split: packs.Split, paths: Paths, weights: Path, folder: Path) -> None:
     """Evaluate a split in every tier, run the audits, and write the results.
 
@@ -139,6 +153,7 @@ def measure(split: packs.Split, paths: Paths, weights: Path, folder: Path) -> No
         "version": manifest.version,
         "split": split,
         "tiers": {tier: evaluate(each) for tier, each in tiers.items()},
+        "reliability": reliability(tiers["clean"].of_pack("modern")),
         "audits": {
             "invariance": audits.invariance(images, ensemble.classify),
             "metadata": audits.metadata(tiers["clean"].of_pack("modern"), originals),

@@ -67,13 +67,19 @@ def calibration_error(ai: Truth, probability: Floats, sample_weight: Floats) -> 
     return np.asarray(np.abs(gap).sum(axis=-1) / sample_weight.sum(axis=-1))
 
 
-def reliability(ai: Truth, probability: Floats, sample_weight: Floats) -> tuple[Floats, Floats]:
-    """Return mean probability and fraction of AI images for each bin with images, of one sample."""
+def reliability(
+    ai: Truth, probability: Floats, sample_weight: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return the reliability diagram of one sample.
+
+    Returns:
+        Mean probability, fraction of AI images, and number of images, for each bin with images.
+    """
     inside = _bins(probability)
     weight = sample_weight @ inside
     used = weight > 0
     said, was = (sample_weight * probability) @ inside, (sample_weight * ai) @ inside
-    return said[used] / weight[used], was[used] / weight[used]
+    return said[used] / weight[used], was[used] / weight[used], inside.sum(axis=0)[used]
 
 
 def selective(ai: Truth, probability: Floats, sample_weight: Floats) -> tuple[Floats, Floats]:

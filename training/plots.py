@@ -94,7 +94,7 @@ def _confidence(predictions: Tiers) -> Figure:
     figure, (reliability, selective) = _row(2)
     reliability.plot([0, 1], [0, 1], color="0.8", linewidth=1)
     for tier, each in predictions.items():
-        said, was = metrics.reliability(each.ai, each.ensemble, each.sample_weight)
+        said, was, _ = metrics.reliability(each.ai, each.ensemble, each.sample_weight)
         (line,) = reliability.plot(said, was, marker="o", markersize=4, label=tier)
         covered, right = metrics.selective(each.ai, each.ensemble, each.sample_weight)
         selective.plot(covered, right, label=tier, color=line.get_color())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models.manifest import WEIGHTS, Manifest, NetworkRecord, load_manifest
-from training import acceptance_targets
+from training import acceptance_targets, quality
 from training.acceptance_targets import TARGETS, Target
 from training.bootstrap import ENOUGH, RESAMPLES
 from training.evaluate import REPORT
@@ -307,6 +307,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures = json.loads((arguments.report / "metrics.json").read_text())
     report(load_manifest(arguments.weights), figures, Paths.of(arguments), arguments.report)
+    quality.select(figures, _read(arguments.report / "slices.csv")).save(arguments.weights)
 
 
 if __name__ == "__main__":

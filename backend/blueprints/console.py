@@ -7,6 +7,7 @@ posted to this module, which starts a check and shows it. That form never has an
 from __future__ import annotations
 
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,10 +33,13 @@ from backend.openapi import Api
 from backend.page_headers import set_page_headers
 from backend.schemas.checks import LONGEST_WAIT
 from backend.services import services
-from backend.web import report, words
+from backend.web import words
+from models.quality import Quality
 from workers.storage.checks import CheckRecord
 
 _WEB = Path(web.__file__).parent
+_REPORT = _WEB.parents[1] / "training" / "report" / "report.md"
+"""Only in a copy of the source, not in an installed package."""
 
 blueprint = Blueprint(
     "console",
@@ -56,6 +60,7 @@ def common() -> dict[str, Any]:
         "state_of": words.state_of,
         "title_of": words.title_of,
         "percent": words.percent,
+        "share": words.share,
         "moment": words.moment,
     }
 
@@ -128,22 +133,21 @@ def status() -> str:
     """Show the models and how good they are. A script adds the live figures."""
     return render_template(
         "status.html",
+        server_version=version("assay"),
         model_version=services().stores.model_version,
         members=services().members,
         thresholds=services().thresholds,
-        plots=report.plots(),
-        report=report.REPORT if report.file(report.REPORT) else None,
+        quality=Quality.load(),
+        has_report=_REPORT.is_file(),
     )
 
 
-@blueprint.get("/web/report/<name>")
-def report_file(name: str) -> Response:
-    """Return the report or one of its plots."""
-    path = report.file(name)
-    if path is None:
-        raise NotFound("This installation has no such report.")
-    kind = "image/png" if path.suffix == ".png" else "text/plain; charset=utf-8"
-    return send_file(path, mimetype=kind, conditional=True)
+@blueprint.get("/report")
+def report() -> Response:
+    """Return the whole report of the last evaluation, as text."""
+    if not _REPORT.is_file():
+        raise NotFound("This installation does not have the report. It is in Assay’s source.")
+    return send_file(_REPORT, mimetype="text/plain", conditional=True)
 
 
 def _check_page(**more: object) -> str:

@@ -34,6 +34,11 @@ def percent(probability: float) -> str:
     return "> 99%" if probability > 0.99 else f"{probability:.0%}"
 
 
+def share(part: float) -> str:
+    """Return a measured part of a whole in per cent; small ones with one decimal."""
+    return f"{part:.1%}" if 0 < part < 0.01 else f"{part:.0%}"
+
+
 def moment(time: datetime) -> str:
     """Return a time for people, in UTC."""
     return f"{time.astimezone(UTC):%-d %b %Y, %H:%M} UTC"

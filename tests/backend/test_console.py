@@ -16,9 +16,9 @@ from werkzeug.test import TestResponse
 from backend.api_keys import KeyStore
 from backend.blueprints import console
 from backend.services import Services
-from backend.web import report
-from backend.web.words import WORDS, percent
+from backend.web.words import WORDS, percent, share
 from models.errors import ErrorCode
+from models.quality import Quality
 from models.verdict import Evidence, ItemError, Label, Verdict
 from tests.backend.conftest import bearer
 from tests.backend.fake_api import claim, similar, verdict
@@ -312,26 +312,74 @@ def test_the_status_names_the_models_their_version_and_their_thresholds(app: Fla
     assert f"below {services.thresholds.real:.0%}" in page
 
 
-def test_the_plots_of_the_report_are_shown(client: FlaskClient) -> None:
-    page = client.get("/status").text
-    for plot in report.PLOTS:
-        assert f"/web/report/{plot.file}" in page
-        file = client.get(f"/web/report/{plot.file}", buffered=True)
-        assert file.content_type == "image/png"
-        assert file.data == (report.FOLDER / plot.file).read_bytes()
-    assert client.get("/web/report/report.md", buffered=True).content_type.startswith("text/plain")
+def test_every_member_is_explained() -> None:
+    assert WORDS["about_members"].keys() == WORDS["members"].keys()
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "..%2f..%2fREADME.md", "../../README.md"])
-def test_no_other_file_of_its_folder_is_served(client: FlaskClient, name: str) -> None:
-    assert client.get(f"/web/report/{name}").status_code == 404
+def test_the_figures_of_the_shipped_weights_are_shown(app: Flask) -> None:
+    quality = Quality.load()
+    assert quality is not None
+    page = app.test_client().get("/status").text
+    clean = quality.tiers["clean"]
+    for side in (clean.ai, clean.real):
+        for label, count in side.counts.items():
+            cell = rf"{share(side.shares[label])}</strong>\s*<small>{count} of {side.images} images"
+            assert re.search(cell, page), label
+    for source in quality.sources:
+        assert source.name in page
+    assert page.count("<circle") == len(quality.reliability)
+    assert "are others" not in page
 
 
-def test_an_installation_without_the_report_says_where_it_is(
+def test_figures_of_other_weights_are_marked(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(report, "FOLDER", tmp_path)
-    page = client.get("/status").text
-    assert "<figure>" not in page
-    assert "not part of" in page
-    assert client.get("/web/report/report.md").status_code == 404
+    measured = Quality.load()
+    assert measured is not None
+    measured.model_copy(update={"version": "2020-01-01.0"}).save(tmp_path)
+    other = Quality.load(tmp_path)
+    monkeypatch.setattr(Quality, "load", lambda: other)
+    assert "of version 2020-01-01.0. The models in use are others." in client.get("/status").text
+    monkeypatch.setattr(Quality, "load", lambda: None)
+    assert "<h2>Quality</h2>" not in client.get("/status").text
+
+
+def test_the_whole_report_is_linked_where_it_is(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert 'href="/report"' in client.get("/status").text
+    answer = client.get("/report", buffered=True)
+    assert answer.content_type.startswith("text/plain")
+    assert answer.text.startswith("# Evaluation report")
+    monkeypatch.setattr(console, "_REPORT", tmp_path / "report.md")
+    assert 'href="/report"' not in client.get("/status").text
+    assert client.get("/report").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("part", "words"), [(0.0, "0%"), (0.0019, "0.2%"), (0.786, "79%"), (1.0, "100%")]
+)
+def test_small_shares_have_a_decimal(part: float, words: str) -> None:
+    assert share(part) == words
+
+
+# Colours
+
+
+def colours(*paths: Path) -> list[dict[str, str]]:
+    """Return the custom properties of style sheets, of the light and of the dark scheme."""
+    text = "".join(path.read_text() for path in paths)
+    dark = r"@media \(prefers-color-scheme: dark\) \{.*?\n\}"
+    found = ("".join(re.findall(dark, text, re.DOTALL)), re.sub(dark, "", text, flags=re.DOTALL))
+    return [dict(re.findall(r"--([\w-]+): (#\w+);", each)) for each in found]
+
+
+def test_the_colours_are_those_of_the_extension() -> None:
+    style = Path(console.web.__file__).parent / "static" / "style.css"
+    lib = MESSAGES.parents[3] / "lib"
+    for ours, theirs in zip(
+        colours(style), colours(lib / "labels.css", lib / "theme.css"), strict=True
+    ):
+        shared = ours.keys() & theirs.keys()
+        assert {"ai", "uncertain", "real", "paper", "ink", "accent"} <= shared
+        assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}

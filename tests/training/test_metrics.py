@@ -81,10 +81,11 @@ def test_overconfidence_is_a_calibration_error() -> None:
 
 
 def test_reliability_tells_of_the_bins_that_have_images() -> None:
-    said, was = metrics.reliability(AI, np.array([0.9, 0.12, 0.92, 0.16]), EQUAL)
+    said, was, images = metrics.reliability(AI, np.array([0.9, 0.12, 0.92, 0.16]), EQUAL)
 
     assert said == pytest.approx([0.14, 0.91])
     assert was == pytest.approx([0.5, 0.5])
+    assert images.tolist() == [2, 2]
 
 
 def test_the_surest_images_are_decided_first() -> None:

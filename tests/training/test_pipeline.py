@@ -13,6 +13,7 @@ import pytest
 from models.ensemble import Ensemble
 from models.manifest import load_manifest
 from models.members import MEMBERS
+from models.quality import Quality
 from tests.pictures import photograph
 from tests.training.small_network import ENCODER_WIDTH, make_narrow, make_small
 from training import audits, calibrate, export, features, kinds, recipes
@@ -89,6 +90,10 @@ def test_the_road_leads_from_images_to_a_report(
     assert figures["split"] == "test"
     assert sum(counts["ai"].values()) == sum(counts["real"].values()) == 4
     assert load_manifest(weights).version in text
+    shipped = Quality.load(weights)
+    assert shipped is not None
+    assert shipped.version == load_manifest(weights).version
+    assert sum(each.images for each in shipped.reliability) == 8
     assert set(re.findall(r"\]\(([^)]+)\)", text)) == {
         path.name
         for path in folder.iterdir()
