@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,25 +20,28 @@ _MODE = 0o644
 _NO_SOURCES = {"node_modules", "tests", "screenshots", "screenshot.jpg"}
 
 
-def pack(files: Iterable[Path], root: Path, target: Path) -> Path:
+def pack(entries: Mapping[str, bytes], target: Path) -> Path:
     """Write a ZIP.
 
     Args:
-        files: what goes in, in any order.
-        root: the folder that the names in the ZIP begin in.
+        entries: the content of each file, by its name in the ZIP, in any order.
         target: the ZIP's path.
 
     Returns:
         The ZIP's path.
     """
-    entries = {path.relative_to(root).as_posix(): path for path in files}
     with zipfile.ZipFile(target, "w") as archive:
-        for name, path in sorted(entries.items()):
+        for name, content in sorted(entries.items()):
             entry = zipfile.ZipInfo(name, _TIME)
             entry.external_attr = _MODE << 16
             entry.create_system = 3  # Unix, on every machine
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=9)
     return target
+
+
+def read(files: Iterable[Path], root: Path) -> dict[str, bytes]:
+    """Return the content of files by their names within a folder."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 def sources() -> Iterator[Path]:
@@ -56,10 +59,14 @@ def main(output: Path = OUTPUT) -> list[Path]:
     packed = []
     for browser in ("chrome", "firefox"):
         built = OUTPUT / f"{browser}-mv3"
-        version = json.loads((built / "manifest.json").read_text())["version"]
-        files = (path for path in built.rglob("*") if path.is_file())
-        packed.append(pack(files, built, output / f"assay-{browser}-{version}.zip"))
-    packed.append(pack(sources(), ROOT, output / f"assay-firefox-{version}-sources.zip"))
+        entries = read((path for path in built.rglob("*") if path.is_file()), built)
+        manifest = json.loads(entries["manifest.json"])
+        # The store has a key of its own, and refuses packages with one.
+        manifest.pop("key", None)
+        entries["manifest.json"] = json.dumps(manifest, ensure_ascii=False).encode()
+        version = manifest["version"]
+        packed.append(pack(entries, output / f"assay-{browser}-{version}.zip"))
+    packed.append(pack(read(sources(), ROOT), output / f"assay-firefox-{version}-sources.zip"))
     return packed
 
 

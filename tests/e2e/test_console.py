@@ -168,15 +168,15 @@ def test_files_are_dropped_pasted_and_chosen_and_shown_with_their_verdicts(
     dropped = transfer("dropped.jpg", encoded(photograph("coffee")))
     page.dispatch_event("body", "drop", {"dataTransfer": dropped})
     page.evaluate(PASTE, transfer("pasted.jpg", encoded(photograph("rocket"))))
-    names = ["chosen.png", "broken.jpg", "unseen.tiff"]
+    names = ["chosen.png", "broken.jpg", "unseen.tiff", "no-image.txt"]
     for name, data in zip(
         names,
-        (encoded(drawing(3), "PNG"), b"\xff\xd8\xff\xe0 no", encoded(drawing(4), "TIFF")),
+        (encoded(drawing(3), "PNG"), b"\xff\xd8\xff\xe0 no", encoded(drawing(4), "TIFF"), b"no"),
         strict=True,
     ):
         (tmp_path / name).write_bytes(data)
     page.get_by_label("Image files").set_input_files([tmp_path / name for name in names])
-    expect(page.locator("article[aria-busy=false]")).to_have_count(5)
+    expect(page.locator("article[aria-busy=false]")).to_have_count(6)
 
     for name in ("dropped.jpg", "pasted.jpg", "chosen.png"):
         result = page.get_by_role("article").filter(has_text=name)
@@ -187,6 +187,9 @@ def test_files_are_dropped_pasted_and_chosen_and_shown_with_their_verdicts(
     broken = page.get_by_role("article").filter(has_text="broken.jpg")
     expect(broken).to_contain_text("Unavailable")
     expect(broken).to_contain_text("damaged")
+    expect(page.get_by_role("article").filter(has_text="no-image.txt")).not_to_contain_text(
+        "choose the file"
+    )
     unseen = page.get_by_role("article").filter(has_text="unseen.tiff")
     expect(unseen.get_by_role("heading", level=2)).to_have_text(TITLES)
     expect(unseen.get_by_role("img", name="unseen.tiff")).to_have_count(0)
@@ -238,6 +241,15 @@ def test_a_server_that_is_down_is_named_and_asked_again_on_demand(
     page.get_by_role("button", name="Try again").click()
     heading(page)
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_an_address_needs_no_scheme(console: Console) -> None:
+    page = console.open()
+    for typed, asked in (("10.1.2.3/a.jpg", "https://10.1.2.3/a.jpg"), ("ftp://a.org/b", "ftp:")):
+        check_url(page, typed)
+        expect(page.get_by_role("article").first).to_contain_text(asked)
+    check_url(page, " ")
+    expect(page.get_by_role("article")).to_have_count(2)
 
 
 # A list
@@ -314,6 +326,7 @@ def test_a_list_is_cancelled(console: Console, site: HTTPServer) -> None:
     expect(page.get_by_text(re.compile(r"^Cancelled: \d+$"))).to_be_visible()
     release.set()
     expect(page.get_by_role("status").filter(has_text="Cancelled.")).to_be_visible()
+    expect(page.locator("#labels")).not_to_contain_text("-")  # a negative number
 
 
 @pytest.mark.parametrize(

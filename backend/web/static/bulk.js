@@ -62,7 +62,7 @@ function showProgress({ status, counts, labels, rate, eta, created_at }) {
   const { total, pending, failed, cancelled } = counts;
   const parts = [
     ...Object.entries(labels).map(([label, number]) => [words.states[label], number]),
-    [words.states.unavailable, failed - cancelled],
+    [words.states.unavailable, failed],
     ["Cancelled", cancelled],
   ];
   find("#counts").textContent = `${count(total - pending)} of ${count(total)} images`;
@@ -72,7 +72,8 @@ function showProgress({ status, counts, labels, rate, eta, created_at }) {
     ...parts.filter(([, number]) => number).map(([name, number]) => make("li", {}, `${name}: ${count(number)}`)),
   );
   const pace = rate ? `${rate.toFixed(1)} images a second, ${duration(eta)} left` : "Starting …";
-  find("#pace").textContent = pending ? pace : `Started on ${moment(created_at)}`;
+  const now = status === "cancelled" ? "Cancelling. Images that are being checked are finished." : pace;
+  find("#pace").textContent = pending ? now : `Started on ${moment(created_at)}`;
   find("#cancel").hidden = status !== "running";
   if (!pending) find("#news").textContent = status === "cancelled" ? "Cancelled." : "Finished.";
 }

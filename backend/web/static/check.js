@@ -132,9 +132,15 @@ async function judgeFile(file) {
   return settled(await response.json());
 }
 
+/** An address as people type it may lack its scheme. */
+const complete = (address) => (/^[a-z][a-z\d+.-]*:(?!\d)/i.test(address) ? address : `https://${address}`);
+
+form.noValidate = true; // the browser would refuse an address without a scheme
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  checkUrl(form.elements.url.value.trim());
+  const address = form.elements.url.value.trim();
+  if (address) checkUrl(complete(address));
+  else form.reportValidity();
 });
 member.addEventListener("change", () => {
   for (const result of shown) result.draw();

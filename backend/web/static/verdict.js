@@ -29,7 +29,8 @@ function offerOfImage(href) {
 
 function lead(item) {
   if (item.error) {
-    const hint = words.not_fetched.includes(item.error.code) ? [words.choose_file] : [];
+    const isFile = item.url?.startsWith("sha256:");
+    const hint = !isFile && words.not_fetched.includes(item.error.code) ? [words.choose_file] : [];
     return [make("p", { class: "lead" }, item.error.detail), ...hint.map((each) => make("p", {}, each))];
   }
   const meaning = make("p", {}, words.meanings[stateOf(item)]);
