@@ -18,6 +18,9 @@ from settings import CascadeMode
 WEIGHTS = Path(__file__).parent / "weights"
 """The shipped weights."""
 
+RULE = 1
+"""The version of `models.ensemble.combine`, and of what counts as evidence. Raise it with them."""
+
 
 class WeightsError(Exception):
     """The weights are missing, damaged or made for other code."""
@@ -175,10 +178,11 @@ class Manifest(_Record):
     def version(self) -> str:
         """The model version for verdicts, e.g. ``2026-11-22.1f0c9a2b``.
 
-        It is derived from everything that affects a verdict. So a new model never serves an old
-        verdict, and a note about the training does not change the version.
+        It is derived from everything that affects a verdict. So a new model or rule never serves an
+        old verdict, and a note about the training does not change the version.
         """
         decisive = {
+            "rule": RULE,
             "networks": [network.model_dump(exclude={"parity"}) for network in self.networks],
             "members": [
                 member.model_dump(exclude={"references", "training"}) for member in self.members

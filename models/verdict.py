@@ -21,6 +21,12 @@ class Label(StrEnum):
 
 Lean = Literal["ai", "none", "real"]
 
+Origin = Literal["captured", "created", "edited_with_ai", "composite_with_ai", "generated"]
+"""How an image came into being. ``created``: by people or programs, without generative models."""
+
+DecidedBy = Literal["pixels", "credentials", "marks"]
+"""What set the label: the pixels, trusted Content Credentials, or a generator's unsigned marks."""
+
 LEANS = 0.6
 """From this probability of AI, or of the opposite, an uncertain verdict leans one way."""
 
@@ -32,12 +38,24 @@ class _Value(BaseModel):
 
 
 class Evidence(_Value):
-    """A fact found in the file itself. It informs the reader and never sets the label."""
+    """A fact found in the file itself. `models.ensemble.combine` says when it decides the label.
+
+    The names of signers, generators and times come from signatures of trusted signers. A generator
+    may also be that of an unsigned mark.
+    """
 
     kind: str = Field(description="Its type: c2pa, iptc or generator_metadata.")
     says: Literal["ai", "real"] = Field(description="What the fact claims.")
     detail: str = Field(description="The claim in words.")
     trusted: bool = Field(description="Whether it is signed by a trusted signer.")
+    origin: Origin | None = Field(
+        default=None,
+        description="How the whole image came into being, by its Content Credentials. An unknown "
+        "value of a newer version says nothing.",
+    )
+    signer: str | None = Field(default=None, description="The trusted signer's name.")
+    generator: str | None = Field(default=None, description="The program that made the image.")
+    signed_at: datetime | None = Field(default=None, description="When it was signed (UTC).")
 
 
 class ImageFacts(_Value):
@@ -69,7 +87,17 @@ class Verdict(_Value):
 
     label: Label
     probability: float = Field(
-        ge=0, le=1, description="Calibrated probability that the image is AI-made."
+        ge=0,
+        le=1,
+        description="Calibrated probability that the image is AI-made, by its pixels alone.",
+    )
+    decided_by: DecidedBy = Field(
+        default="pixels",
+        description="What set the label: `pixels`, `credentials` (a trusted signer's statement) or "
+        "`marks` (a generator's unsigned marks, which the pixels do not contradict).",
+    )
+    pixels: Label | None = Field(
+        default=None, description="The label by the pixels alone, if it is another one."
     )
     members: dict[str, float] = Field(description="Each member's own calibrated probability.")
     evidence: tuple[Evidence, ...] = ()

@@ -59,6 +59,7 @@ def common() -> dict[str, Any]:
         "words": words.WORDS,
         "state_of": words.state_of,
         "title_of": words.title_of,
+        "meaning_of": words.meaning_of,
         "percent": words.percent,
         "share": words.share,
         "moment": words.moment,

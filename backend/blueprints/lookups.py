@@ -61,6 +61,7 @@ def _hashed(match: PrefixMatch) -> HashedVerdict:
         hash=match.hash,
         label=verdict.label,
         probability=verdict.probability,
+        decided_by=verdict.decided_by,
         model_version=verdict.model_version,
         checked_at=verdict.checked_at,
         expires_at=datetime.fromtimestamp(match.expires_at, UTC),

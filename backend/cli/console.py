@@ -29,6 +29,10 @@ _OUTCOMES = {
     "failed": ("failed", "magenta"),
 }
 _LEANS = {"ai": ", leans AI", "none": "", "real": ", leans not AI"}
+_DECISIONS = {
+    "credentials": "decided by Content Credentials of a trusted signer",
+    "marks": "decided by a generator's mark in the file, which the pixels do not contradict",
+}
 
 
 def output() -> Console:
@@ -98,7 +102,13 @@ def _append_verdict(text: Text, verdict: Verdict) -> None:
         words += _LEANS[verdict.lean]
     text.append(f"  {words}", style=f"bold {style}")
     percent = percentage(verdict.probability)
-    text.append(f" {percent}\n" if verdict.label is Label.AI else f" (AI {percent})\n")
+    plain = verdict.label is Label.AI and verdict.pixels is None
+    text.append(f" {percent}\n" if plain else f" (AI {percent})\n" if not verdict.pixels else "\n")
+    if decision := _DECISIONS.get(verdict.decided_by):
+        text.append(f"  {decision}\n")
+    if verdict.pixels is not None:
+        pixels, _ = _OUTCOMES[verdict.pixels]
+        text.append(f"  the pixels alone: {pixels} (AI {percent})\n")
     if len(verdict.members) > 1:
         scores = " · ".join(f"{name} {percentage(p)}" for name, p in verdict.members.items())
         text.append(f"  {printable(scores)}\n")

@@ -16,6 +16,7 @@ LONGEST_WAIT = 20.0
 VERDICT: dict[str, Any] = {
     "label": "ai",
     "probability": 0.93,
+    "decided_by": "pixels",
     "members": {"clip_shallow": 0.93},
     "evidence": [],
     "image": {

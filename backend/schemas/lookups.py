@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.schemas.texts import text_like
-from models.verdict import Label
+from models.verdict import DecidedBy, Label
 from workers.fetching.urls import SHORTEST_PREFIX
 
 MOST_LOOKUPS = 500
@@ -71,8 +71,11 @@ class HashedVerdict(BaseModel):
     hash: str = Field(description="SHA-256 of the canonical URL, in lower-case hex.")
     label: Label
     probability: float = Field(
-        ge=0, le=1, description="Calibrated probability that the image is AI-made."
+        ge=0,
+        le=1,
+        description="Calibrated probability that the image is AI-made, by its pixels alone.",
     )
+    decided_by: DecidedBy = Field(default="pixels", description="What set the label.")
     model_version: str
     checked_at: datetime = Field(description="When the image was classified (UTC).")
     expires_at: datetime = Field(description="When the verdict expires (UTC).")

@@ -27,6 +27,17 @@ def title_of(item: CheckItem) -> str:
     return str(leaning if leaning and state == "uncertain" else WORDS["states"][state])
 
 
+def meaning_of(item: CheckItem) -> str:
+    """Return what the verdict means: what decided it, if it was not the pixels."""
+    verdict = item.verdict
+    decision = WORDS["decisions"].get(verdict.decided_by) if verdict else None
+    if verdict is None or decision is None:
+        return str(WORDS["meanings"][state_of(item)])
+    if verdict.pixels is None:
+        return str(decision)
+    return f"{decision} {WORDS['pixels_alone']} {WORDS['states'][verdict.pixels]}."
+
+
 def percent(probability: float) -> str:
     """Return a probability in per cent; never 0% or 100%, because no verdict is certain."""
     if probability < 0.01:

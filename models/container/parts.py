@@ -49,6 +49,7 @@ class Container:
         exif: the EXIF block, a TIFF structure. Empty if there is none.
         xmp: the XMP packet. Empty if there is none.
         texts: the text chunks of a PNG as (chunk type, body), still compressed.
+        comment: the first comment of a GIF. Empty if there is none.
     """
 
     pixels: bytes
@@ -59,3 +60,4 @@ class Container:
     exif: bytes = b""
     xmp: bytes = b""
     texts: tuple[tuple[bytes, bytes], ...] = ()
+    comment: bytes = b""

@@ -1,4 +1,4 @@
-"""Evidence: facts found in the file itself. They inform the reader and never set the label."""
+"""Evidence: facts found in the file itself. `models.ensemble.combine` weighs them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import suppress
 from models.container import parse_container
 from models.errors import ImageError
 from models.evidence import content_credentials, metadata
+from models.evidence.stealth import read_alpha
 from models.image import sniff
 from models.verdict import Evidence
 
@@ -36,4 +37,8 @@ def find_evidence(data: bytes) -> tuple[Evidence, ...]:
 
 
 def _metadata(data: bytes, name: str) -> tuple[Evidence, ...]:
-    return metadata.find(parse_container(data, name))
+    container = parse_container(data, name)
+    alpha = ""
+    with suppress(Exception):  # Pillow's decoders raise many types
+        alpha = read_alpha(container.pixels, name)
+    return metadata.find(container, alpha)

@@ -27,9 +27,15 @@ class Authority:
     Args:
         name: the signer's organisation.
         ocsp_url: where the signer's certificate says that its state can be asked for.
+        key_usage: the extended key usage of the signer's certificate.
     """
 
-    def __init__(self, name: str, ocsp_url: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        ocsp_url: str | None = None,
+        key_usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    ) -> None:
         self._root_key = ec.generate_private_key(ec.SECP256R1())
         key = ec.generate_private_key(ec.SECP256R1())
         root = self._certificate("Authority", self._root_key).add_extension(
@@ -38,7 +44,7 @@ class Authority:
         signer = (
             self._certificate(name, key)
             .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+            .add_extension(x509.ExtendedKeyUsage([key_usage]), False)
         )
         if ocsp_url is not None:
             place = x509.UniformResourceIdentifier(ocsp_url)
@@ -59,6 +65,8 @@ class Authority:
         *actions: dict[str, Any],
         kind: str = "jpeg",
         parent: bytes | None = None,
+        relationship: str = "parentOf",
+        trusting: str | None = None,
         remote: str | None = None,
         compressed: bool = False,
     ) -> bytes:
@@ -69,6 +77,8 @@ class Authority:
             actions: what was done.
             kind: the file's format, as in its media type.
             parent: the file that it was made from.
+            relationship: of that file to the image.
+            trusting: the anchors (PEM) that the signer trusts when he records the parent's trust.
             remote: the URL at which its manifest lies instead.
             compressed: whether the manifest is.
         """
@@ -81,10 +91,13 @@ class Authority:
             "builder": {"thumbnail": {"enabled": False}},
             "core": {"prefer_compress_manifests": compressed},
         }
+        if trusting is not None:
+            anchors = [{"trust_anchors": trusting, "trust_kind": "manifest"}]
+            settings["trust"] = {"anchors": anchors}
         context = c2pa.Context(c2pa.Settings.from_dict(settings))
         builder = c2pa.Builder.from_json(json.dumps(manifest), context=context)
         if parent is not None:
-            ingredient = {"title": "parent", "relationship": "parentOf", "label": "parent"}
+            ingredient = {"title": "parent", "relationship": relationship, "label": "parent"}
             builder.add_ingredient(json.dumps(ingredient), "image/jpeg", io.BytesIO(parent))
         if remote is not None:
             builder.set_no_embed()
@@ -119,6 +132,13 @@ class Authority:
 
 EDITED = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["parent"]}}
 """An action: the parent image was opened for editing."""
+
+
+PLACED = {"action": "c2pa.placed", "parameters": {"ingredientIds": ["parent"]}}
+"""An action: another image was placed into this one."""
+
+CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
+DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
 
 
 def _name(organisation: str) -> x509.Name:

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.ensemble import Ensemble, decide, label_of, sigmoid
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.ensemble import Ensemble, combine, decide, label_of, sigmoid
 from models.manifest import (
     WEIGHTS,
     Manifest,
@@ -24,7 +27,7 @@ from models.manifest import (
     load_manifest,
 )
 from models.members import NETWORKS
-from models.verdict import Label
+from models.verdict import LEANS, Evidence, Label
 from models.views import Pixels
 from settings import CascadeMode
 from tests.pictures import PHOTOGRAPHS, photograph
@@ -212,3 +215,85 @@ def test_judging_needs_neither_keras_nor_tensorflow() -> None:
         "sys.exit(f'loads {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+# Evidence and pixels
+
+
+def fact(
+    kind: str = "c2pa", says: str = "ai", origin: str | None = None, **more: object
+) -> Evidence:
+    fields = {"kind": kind, "says": says, "detail": "", "trusted": False, "origin": origin, **more}
+    return Evidence.model_validate(fields)
+
+
+def signed(origin: str, says: str = "ai") -> Evidence:
+    return fact(says=says, origin=origin, trusted=True)
+
+
+CAPTURED = signed("captured", "real")
+MARKS = [fact("generator_metadata"), fact("iptc")]
+PIXELS = {"real": 0.1, "leans real": 0.3, "none": 0.5, "leans ai": 0.7, "ai": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "labels"),
+    [
+        pytest.param([], "real uncertain uncertain uncertain ai", id="none"),
+        pytest.param([signed("generated")], "ai ai ai ai ai", id="a trusted generator"),
+        pytest.param([signed("generated"), fact("iptc", "real")], "ai ai ai ai ai", id="contested"),
+        pytest.param([signed("edited_with_ai")], "uncertain uncertain ai ai ai", id="AI edits"),
+        pytest.param([signed("composite_with_ai")], "uncertain uncertain ai ai ai", id="AI parts"),
+        pytest.param([CAPTURED], "real real real uncertain uncertain", id="a trusted camera"),
+        pytest.param(
+            [CAPTURED, fact("iptc")], "real uncertain uncertain uncertain ai", id="camera and mark"
+        ),
+        pytest.param(
+            [signed("created", "real")], "real uncertain uncertain uncertain ai", id="human edits"
+        ),
+        pytest.param(MARKS[:1], "real uncertain uncertain ai ai", id="settings"),
+        pytest.param(MARKS[1:], "real uncertain uncertain ai ai", id="source type"),
+        pytest.param(
+            [fact(origin="generated")], "real uncertain uncertain uncertain ai", id="unknown signer"
+        ),
+        pytest.param(
+            [fact(says="real", origin="captured")],
+            "real uncertain uncertain uncertain ai",
+            id="unknown camera",
+        ),
+        pytest.param(
+            [fact("iptc", "real")], "real uncertain uncertain uncertain ai", id="unsigned capture"
+        ),
+    ],
+)
+def test_the_rule_of_evidence_and_pixels(evidence: list[Evidence], labels: str) -> None:
+    thresholds = Thresholds(real=0.2, ai=0.8)
+    for probability, expected in zip(PIXELS.values(), labels.split(), strict=True):
+        pixels = label_of(probability, thresholds)
+        label, decided_by = combine(pixels, probability, evidence)
+        assert label == expected, probability
+        assert (label is pixels) or decided_by != "pixels"
+        if not evidence:
+            assert decided_by == "pixels"
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.builds(
+            fact,
+            st.sampled_from(["c2pa", "iptc", "generator_metadata", "new"]),
+            st.sampled_from(["ai", "real"]),
+            st.sampled_from([None, "captured", "created", "edited_with_ai", "generated"]),
+        ),
+        max_size=5,
+    ),
+    st.floats(0, 1),
+)
+def test_no_unsigned_evidence_turns_a_label_round(
+    forged: list[Evidence], probability: float
+) -> None:
+    pixels = label_of(probability, Thresholds(real=0.2, ai=0.8))
+    label, _ = combine(pixels, probability, forged)
+    assert label in (pixels, Label.AI)
+    assert label is pixels or probability >= LEANS

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 import zlib
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +63,41 @@ def jpeg_with_xmp(packet: bytes) -> bytes:
     return with_jpeg_segment(encoded(picture()), segment)
 
 
+NAMESPACES = (
+    ' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+    ' xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:comfy="https://github.com/Comfy-Org/ComfyUI"'
+)
+
+
+def wide_xmp(description: str) -> bytes:
+    """An XMP packet with more namespaces."""
+    return xmp(description).replace(b" xmlns:dc=", NAMESPACES.encode() + b" xmlns:dc=")
+
+
+def xmp_in_jpeg(description: str) -> bytes:
+    return jpeg_with_xmp(wide_xmp(description))
+
+
+def gif_with_xmp(packet: bytes) -> bytes:
+    """A GIF with a packet before its pixels, and the bytes that lead readers over it."""
+    trailer = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+    data = encoded(picture(), "GIF")
+    start = data.index(b"\x2c", 13 + 3 * 2 ** ((data[10] & 7) + 1))
+    return data[:start] + b"\x21\xff\x0bXMP DataXMP" + packet + trailer + data[start:]
+
+
+def with_alpha_text(kind: str, text: bytes, mark: bytes = b"stealth_pngcomp") -> bytes:
+    """An image with a text in the lowest bits of its alpha channel, down the columns."""
+    body = gzip.compress(text) if mark.endswith(b"comp") else text
+    stream = mark + struct.pack(">I", 8 * len(body)) + body
+    pixels = np.array(picture(192, 144).convert("RGBA"))
+    columns = pixels[..., 3].T.copy().ravel()
+    bits = np.unpackbits(np.frombuffer(stream, np.uint8))
+    columns[: bits.size] = 254 | bits
+    pixels[..., 3] = columns.reshape(pixels.shape[1], pixels.shape[0]).T
+    return encoded(Image.fromarray(pixels), kind, **({"lossless": True} if kind == "WEBP" else {}))
+
+
 def says(data: bytes) -> list[tuple[str, str]]:
     return [(fact.kind, fact.says) for fact in find_evidence(data)]
 
@@ -88,6 +126,39 @@ def generator_named(data: bytes) -> str:
         ("NovelAI", with_exif("JPEG", 0x0131, "NovelAI")),
         ("ComfyUI", with_exif("WEBP", 0x0110, f"prompt:{GRAPH}")),
         ("ComfyUI", with_exif("WEBP", 0x010F, 'workflow:{"nodes": []}')),
+        ("ComfyUI", with_exif("TIFF", 0x010F, f"Prompt: {GRAPH}")),
+        ("ComfyUI", with_exif("AVIF", 0x9286, f'{{"prompt": {GRAPH}}}')),
+        ("ComfyUI", xmp_in_jpeg(f"<comfy:prompt>{GRAPH}</comfy:prompt>")),
+        ("ComfyUI", gif_with_xmp(wide_xmp(f"<comfy:prompt>{GRAPH}</comfy:prompt>"))),
+        ("NovelAI", with_exif("WEBP", 0x0131, "NovelAI Diffusion V4.5 C02D4F98")),
+        ("NovelAI", with_alpha_text("PNG", b'{"Software": "NovelAI", "Comment": "{}"}')),
+        ("Stable Diffusion WebUI", with_alpha_text("PNG", SETTINGS.encode())),
+        ("Stable Diffusion WebUI", with_alpha_text("WEBP", SETTINGS.encode(), b"stealth_pnginfo")),
+        ("Stable Diffusion WebUI", encoded(picture(), "GIF", comment=SETTINGS.encode())),
+        ("Stable Diffusion WebUI", png_with(parameters="a fox\nSteps: 20, App: SD.Next, Model: x")),
+        ("Fooocus", with_exif("JPEG", 0x0131, "Fooocus v2.5.5")),
+        ("Fooocus", with_exif("WEBP", 0x927C, "fooocus")),
+        ("Fooocus", with_exif("JPEG", 0x9286, '{"steps": 1, "metadata_scheme": "fooocus"}')),
+        ("RuinedFooocus", png_with(parameters='{"Prompt": "a", "software": "RuinedFooocus"}')),
+        ("Easy Diffusion", png_with(prompt="a fox", use_stable_diffusion_model="sd-v1-5")),
+        ("Draw Things", xmp_in_jpeg("<xmp:CreatorTool>Draw Things</xmp:CreatorTool>")),
+        (
+            "Draw Things",
+            xmp_in_jpeg(
+                '<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">'
+                '{"c":"a fox","sampler":"DDIM"}</rdf:li></rdf:Alt></exif:UserComment>'
+            ),
+        ),
+        ("TensorArt", png_with(generation_data='{"prompt": "a", "baseModel": {}}')),
+        (
+            "Midjourney",
+            png_with(Description="a fox --v 7 Job ID: 01234567-89ab-4def-8123-456789abcdef"),
+        ),
+        ("Google AI", xmp_in_jpeg("<photoshop:Credit>Made with Google AI</photoshop:Credit>")),
+        (
+            "Dreamina",
+            with_exif("JPEG", 0x9286, '{"aigc_info":{"x":0,"source_info":"dreamina"},"data":{}}'),
+        ),
     ],
 )
 def test_a_generators_text_in_its_proper_place_is_evidence(generator: str, data: bytes) -> None:
@@ -100,7 +171,13 @@ def test_a_generators_text_in_its_proper_place_is_evidence(generator: str, data:
     [
         pytest.param(b"UNICODE\0" + SETTINGS.encode("utf-16-be"), id="UTF-16 big-endian"),
         pytest.param(b"UNICODE\0" + SETTINGS.encode("utf-16-le"), id="UTF-16 little-endian"),
+        pytest.param(b"UNICODE\0" + SETTINGS.encode("utf-16"), id="UTF-16 with its mark"),
+        pytest.param(b"UNICODE\0" + SETTINGS.encode(), id="UTF-8 that is called UTF-16"),
+        pytest.param(b"UNICODE\0" + ("狐狸" + SETTINGS).encode("utf-16-le"), id="Chinese"),
+        pytest.param(b"ASCII\0\0\0" + SETTINGS.encode("utf-16-le"), id="UTF-16 called ASCII"),
         pytest.param(b"ASCII\0\0\0" + SETTINGS.encode(), id="ASCII"),
+        pytest.param(bytes(8) + SETTINGS.encode() + b"\0", id="no charset"),
+        pytest.param(SETTINGS.encode(), id="no mark"),
     ],
 )
 def test_settings_in_an_exif_user_comment_are_evidence(kind: str, comment: bytes) -> None:
@@ -166,7 +243,30 @@ def test_one_generator_is_one_fact() -> None:
         pytest.param(png_with(parameters="exposure 1/60"), id="somebody else's parameters"),
         pytest.param(png_with(prompt="Describe this image."), id="somebody else's prompt"),
         pytest.param(with_exif("JPEG", 0x010F, "Canon"), id="a camera"),
-        pytest.param(encoded(picture(), "GIF", comment=SETTINGS.encode()), id="a GIF comment"),
+        pytest.param(encoded(picture(), "GIF", comment=b"NovelAI"), id="a name in a GIF comment"),
+        pytest.param(
+            encoded(picture(), "GIF") + b"\x21\xfe" + bytes([len(SETTINGS)]) + SETTINGS.encode(),
+            id="a comment after the end of a GIF",
+        ),
+        pytest.param(
+            png_with(Description="the Job ID: 01234567-89ab-4def-8123-456789abcdef of a talk"),
+            id="a job among words",
+        ),
+        pytest.param(
+            with_exif("JPEG", 0x010F, "We love ComfyUI. Prompt: {}"), id="a caption in EXIF Make"
+        ),
+        pytest.param(
+            with_exif("JPEG", 0x9286, b"ASCII\0\0\0Made with Fooocus v2", folder=0x8769),
+            id="a generator in a comment",
+        ),
+        pytest.param(
+            xmp_in_jpeg("<photoshop:Credit>Not Made with Google AI</photoshop:Credit>"),
+            id="a credit among words",
+        ),
+        pytest.param(
+            xmp_in_jpeg("<dc:description>{&quot;class_type&quot;: 1}</dc:description>"),
+            id="a graph in an XMP caption",
+        ),
     ],
 )
 def test_the_same_words_elsewhere_are_not_evidence(data: bytes) -> None:
@@ -181,7 +281,7 @@ def test_the_same_words_elsewhere_are_not_evidence(data: bytes) -> None:
     [
         ("trainedAlgorithmicMedia", "ai"),
         ("compositeWithTrainedAlgorithmicMedia", "ai"),
-        ("algorithmicMedia", "ai"),
+        ("TrainedAlgorithmicMedia", "ai"),
         ("digitalCapture", "real"),
         ("negativeFilm", "real"),
     ],
@@ -225,12 +325,14 @@ def test_the_property_is_found_however_it_is_written(packet: bytes) -> None:
     assert says(jpeg_with_xmp(packet)) == [("iptc", "ai")]
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "TIFF", "GIF"])
 def test_the_property_is_found_in_every_format(kind: str) -> None:
     packet = xmp(DigitalSourceType=IPTC + "trainedAlgorithmicMedia")
     if kind == "PNG":
         chunk = png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet)
         data = with_png_chunk(encoded(picture(), "PNG"), chunk)
+    elif kind == "GIF":
+        data = gif_with_xmp(packet)
     elif kind == "TIFF":
         data = encoded(picture(), "TIFF", tiffinfo={700: packet})
     else:
@@ -286,6 +388,7 @@ def test_the_property_is_found_in_every_format(kind: str) -> None:
         pytest.param(xmp(DigitalSourceType="about trainedAlgorithmicMedia"), id="a sentence"),
         pytest.param(xmp(DigitalSourceType=IPTC + "screenCapture"), id="a term that says neither"),
         pytest.param(xmp(DigitalSourceType=IPTC + "unknownTerm"), id="an unknown term"),
+        pytest.param(xmp(DigitalSourceType=IPTC + "algorithmicMedia"), id="no trained model"),
         pytest.param(b"<x:xmpmeta", id="broken XMP"),
         pytest.param(
             b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY t "trainedAlgorithmicMedia">]>'
@@ -312,6 +415,18 @@ def test_compressed_text_is_unpacked_no_further_than_its_limit() -> None:
     assert find_evidence(data) == ()
 
 
+def test_a_bomb_in_the_alpha_channel_is_unpacked_no_further_than_its_limit() -> None:
+    data = with_alpha_text("PNG", bytes(2 * 2**20) + SETTINGS.encode())
+    assert find_evidence(data) == ()
+
+
+def test_xmp_that_imagemagick_wrote_into_a_png_is_read() -> None:
+    packet = xmp(DigitalSourceType=IPTC + "trainedAlgorithmicMedia")
+    profile = f"\nxmp\n{len(packet):8}\n{packet.hex()}\n".encode()
+    chunk = png_chunk(b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(profile))
+    assert says(with_png_chunk(encoded(picture(), "PNG"), chunk)) == [("iptc", "ai")]
+
+
 @pytest.mark.parametrize("data", [b"", b"text", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"<svg/>"])
 def test_no_image_has_no_evidence(data: bytes) -> None:
     assert find_evidence(data) == ()
@@ -326,6 +441,8 @@ def test_no_image_has_no_evidence(data: bytes) -> None:
             with_exif("WEBP", 0x0110, f"prompt:{GRAPH}"),
             with_exif("TIFF", 0x0131, "NovelAI"),
             jpeg_with_xmp(xmp(DigitalSourceType=IPTC + "digitalCapture")),
+            gif_with_xmp(xmp(DigitalSourceType=IPTC + "digitalCapture")),
+            with_alpha_text("PNG", SETTINGS.encode()),
         ]
     ),
     st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), min_size=1, max_size=20),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from models import manifest
 from models.manifest import WeightsError, load_manifest
 
 Change = dict[str, Any]
@@ -76,6 +77,15 @@ def test_whatever_changes_verdicts_changes_the_version(tmp_path: Path, change: C
     before = load_manifest(written(tmp_path)).version
 
     assert load_manifest(written(tmp_path, **change)).version != before
+
+
+def test_a_new_rule_of_evidence_changes_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_manifest(written(tmp_path)).version
+    monkeypatch.setattr(manifest, "RULE", manifest.RULE + 1)
+
+    assert load_manifest(written(tmp_path)).version != before
 
 
 def test_a_note_about_the_training_leaves_the_version_alone(tmp_path: Path) -> None:

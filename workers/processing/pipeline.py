@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from models.ensemble import Ensemble
+from models.ensemble import Ensemble, combine
 from models.evidence import find_evidence
 from models.image import decode
 from models.similarity import perceptual_hash
@@ -29,12 +29,16 @@ def classify(data: bytes, ensemble: Ensemble, verdict_ttl: float) -> Verdict:
     image = decode(data)
     result = ensemble.classify(image.pixels)
     image_hash = perceptual_hash(image.pixels)
+    evidence = find_evidence(data)
+    label, decided_by = combine(result.label, result.probability, evidence)
     now = datetime.now(UTC)
     return Verdict(
-        label=result.label,
+        label=label,
         probability=round(result.probability, DIGITS),
+        decided_by=decided_by,
+        pixels=None if label is result.label else result.label,
         members={name: round(score, DIGITS) for name, score in result.members.items()},
-        evidence=find_evidence(data),
+        evidence=evidence,
         image=ImageFacts(
             sha256=hashlib.sha256(data).hexdigest(),
             width=image.width,

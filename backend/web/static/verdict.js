@@ -1,7 +1,7 @@
 /** Draws a result, as result.html does. */
 
 import { bar, make, mark } from "./dom.js";
-import { evidenceSource, memberName, moment, percent, stateOf, titleOf, words } from "./words.js";
+import { evidenceSource, meaningOf, memberName, moment, percent, stateOf, titleOf, words } from "./words.js";
 
 /**
  * The parts of a result.
@@ -33,7 +33,7 @@ function lead(item) {
     const hint = !isFile && words.not_fetched.includes(item.error.code) ? [words.choose_file] : [];
     return [make("p", { class: "lead" }, item.error.detail), ...hint.map((each) => make("p", {}, each))];
   }
-  const meaning = make("p", {}, words.meanings[stateOf(item)]);
+  const meaning = make("p", {}, meaningOf(item));
   return item.verdict ? [...scale(item.verdict.probability), meaning] : [meaning];
 }
 

@@ -14,6 +14,14 @@ export function titleOf(item) {
   return leaning || words.states[state];
 }
 
+/** What the verdict means: what decided it, if it was not the pixels. */
+export function meaningOf(item) {
+  const { decided_by, pixels } = item.verdict ?? {};
+  const decision = words.decisions[decided_by];
+  if (!decision) return words.meanings[stateOf(item)];
+  return pixels ? `${decision} ${words.pixels_alone} ${words.states[pixels]}.` : decision;
+}
+
 export const memberName = (name) => words.members[name] ?? name;
 
 /** The kind of an evidence, and whether its signature is trusted. */
