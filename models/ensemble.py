@@ -193,6 +193,7 @@ def _weighed(
     leans_to_real, leans_to_ai = probability <= 1 - LEANS, probability >= LEANS
     trusted = next((fact for fact in evidence if fact.trusted), None)
     says_ai = [fact for fact in evidence if fact.says == "ai"]
+    is_marked = any(fact.kind != "c2pa" for fact in says_ai)
     if trusted is not None and trusted.says == "ai":
         if trusted.origin == "generated" or (uncertain and not leans_to_real):
             return Label.AI, "credentials"
@@ -203,7 +204,6 @@ def _weighed(
             return Label.REAL, "credentials"
         if pixels is Label.AI:
             return Label.UNCERTAIN, "credentials"
-    elif trusted is None and uncertain and leans_to_ai:
-        if any(fact.kind != "c2pa" for fact in says_ai):
-            return Label.AI, "marks"
+    elif trusted is None and uncertain and leans_to_ai and is_marked:
+        return Label.AI, "marks"
     return pixels, "pixels"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _REMARKS = frozenset({0xFE, *range(0xE0, 0xF0)})
 _COLOURS = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
+# XMP of more than 64 KB goes on in further segments (XMP specification, part 3): the digest of the
+# whole, its length, and the offset of the segment.
+_MORE_XMP_MARK = b"http://ns.adobe.com/xmp/extension/\0"
+_MORE_XMP = struct.Struct(">32sII")
 _END = b"\xff\xd9"
 
 
@@ -33,6 +38,7 @@ def read_jpeg(data: bytes) -> Container:
     """
     kept = [data[:2]]
     exif = xmp = b""
+    more_xmp: dict[bytes, list[tuple[int, bytes]]] = {}
     scans = _Scans()
     marker = 0
     for marker, segment in _segments(data):
@@ -47,6 +53,10 @@ def read_jpeg(data: bytes) -> Container:
                 exif = exif or body.removeprefix(EXIF_MARK)
             elif marker == _APP1 and body.startswith(_XMP_MARK):
                 xmp = xmp or body.removeprefix(_XMP_MARK)
+            elif marker == _APP1 and body.startswith(_MORE_XMP_MARK):
+                body = body.removeprefix(_MORE_XMP_MARK)
+                name, _, offset = _MORE_XMP.unpack_from(body)
+                more_xmp.setdefault(name, []).append((offset, body[_MORE_XMP.size :]))
     if not scans.number:
         raise DamagedError("The JPEG ends before its pixels.")
     cut = marker != _EOI and (marker != _SOS or scans.several)
@@ -54,7 +64,24 @@ def read_jpeg(data: bytes) -> Container:
         if not scans.complete():
             raise DamagedError("The JPEG ends before its last scan.")
         kept.append(_END)
-    return Container(b"".join(kept), passes=scans.number, cut=cut, exif=exif, xmp=xmp)
+    return Container(
+        b"".join(kept),
+        passes=scans.number,
+        cut=cut,
+        exif=exif,
+        xmp=xmp,
+        more_xmp=_joined(xmp, more_xmp),
+    )
+
+
+def _joined(xmp: bytes, parts: dict[bytes, list[tuple[int, bytes]]]) -> bytes:
+    """Join the parts of the extended packet that the packet names by its digest."""
+    for name, pieces in parts.items():
+        packet = b"".join(piece for _, piece in sorted(pieces))
+        digest = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode()
+        if name.upper() == digest and digest in xmp.upper():
+            return packet
+    return b""
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -48,6 +48,7 @@ class Container:
         colours: colour information outside an ICC profile.
         exif: the EXIF block, a TIFF structure. Empty if there is none.
         xmp: the XMP packet. Empty if there is none.
+        more_xmp: the extended XMP packet of a JPEG. Empty if there is none.
         texts: the text chunks of a PNG as (chunk type, body), still compressed.
         comment: the first comment of a GIF. Empty if there is none.
     """
@@ -59,5 +60,6 @@ class Container:
     colours: ColourTags = ColourTags()
     exif: bytes = b""
     xmp: bytes = b""
+    more_xmp: bytes = b""
     texts: tuple[tuple[bytes, bytes], ...] = ()
     comment: bytes = b""

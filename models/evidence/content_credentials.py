@@ -21,8 +21,8 @@ from models.verdict import Evidence
 _TRUST = Path(__file__).parent / "trust"
 _MARKS = b"jumb", b"c2pa"
 """Box types that every file with a manifest contains (ISO 19566-5, C2PA 2.4 §11.1)."""
-# C2PA 2.4 §14.5.1: a signer's certificate must have one of these extended key usages. c2pa by itself
-# accepts the last one only.
+# C2PA 2.4 §14.5.1: a signer's certificate must have one of these extended key usages. By
+# itself, c2pa accepts the last one only.
 _KEY_USAGES = (
     "1.3.6.1.4.1.62558.2.1",  # C2PA claim signing
     "1.3.6.1.5.5.7.3.36",  # document signing (RFC 9336)
@@ -93,14 +93,17 @@ def _evidence(found: Credentials) -> tuple[Evidence, ...]:
     source = found.source
     if source is None or source.says is None:
         return ()
-    signed = f"signed by {found.signer or 'a known signer'}"
-    if found.state != "trusted":
-        signed = "signed by an unknown signer"
+    signed = "signed by an unknown signer"
+    if found.state == "trusted":
+        day = f" on {found.time:%-d %B %Y}" if found.time else ""
+        signed = f"signed by {found.signer or 'a known signer'}{day}"
+    program = f" ({found.generator})" if found.generator and source.says == "ai" else ""
     return (
         Evidence(
             kind="c2pa",
             says=source.says,
-            detail=f"Content Credentials, {signed}, say that the image was {source.meaning}.",
+            detail=f"Content Credentials, {signed}, say that the image was {source.meaning}"
+            f"{program}.",
             trusted=found.state == "trusted",
             origin=source.origin,
             signer=found.signer,

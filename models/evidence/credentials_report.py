@@ -135,17 +135,17 @@ def _statements(report: Json) -> Iterator[_Statement]:
         label, trusted, is_part = waiting.pop()
         manifest = report["manifests"].get(label, {})
         trusted = trusted and _is_trusted(report, label, statuses)
-        for source, action in _sources(manifest):
-            yield _Statement(
-                _as_part(source) if is_part else source, trusted, is_part, manifest, action
-            )
+        for stated, action in _sources(manifest):
+            source = _as_part(stated) if is_part else stated
+            yield _Statement(source, trusted, is_part, manifest, action)
         for ingredient in manifest.get("ingredients", ()):
             relation = ingredient.get("relationship")
             if relation not in ("parentOf", "componentOf"):
                 continue  # an input of a model, of which the image shows nothing
             part = is_part or relation == "componentOf"
-            if source := source_type(ingredient.get("digitalSourceType")):
-                yield _Statement(_as_part(source) if part else source, trusted, part, manifest, {})
+            if described := source_type(ingredient.get("digitalSourceType")):
+                source = _as_part(described) if part else described
+                yield _Statement(source, trusted, part, manifest, {})
             label_of = ingredient.get("active_manifest")
             if label_of not in report["manifests"] or not _intact(ingredient, statuses):
                 yield _Statement(None, trusted, part, manifest, {})

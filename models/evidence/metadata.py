@@ -33,9 +33,11 @@ def find(container: Container, alpha: str = "") -> tuple[Evidence, ...]:
     tags = _exif_tags(container.exif)
     texts = _png_texts(container.texts)
     packet = container.xmp or _png_packet(texts) or tags.get(_TIFF_XMP)
-    properties = read_properties(
-        packet if isinstance(packet, bytes) else b"", {_SOURCE_TYPE, *XMP_FIELDS.values()}
-    )
+    names = {_SOURCE_TYPE, *XMP_FIELDS.values()}
+    properties = {
+        **read_properties(container.more_xmp, names),
+        **read_properties(packet if isinstance(packet, bytes) else b"", names),
+    }
     fields = {f"PNG {keyword}": text for keyword, text in texts.items()}
     fields |= {f"EXIF {name}": _exif_text(tags.get(tag)) for name, tag in _EXIF_TEXTS.items()}
     fields |= {field: properties.get(name, "") for field, name in XMP_FIELDS.items()}

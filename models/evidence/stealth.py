@@ -16,8 +16,8 @@ from PIL import Image
 
 _PLAIN, _COMPRESSED = b"stealth_pnginfo", b"stealth_pngcomp"
 _HEADER = len(_PLAIN) + 4
-# Generators make up to 3 megapixels. An image must be decoded for this, so larger ones are not.
-_MAX_PIXELS = 8_000_000
+# Generators make up to 3 megapixels. An image is decoded again for this, so larger ones are not.
+_MAX_PIXELS = 4_000_000
 _MAX_TEXT_BYTES = 2**20
 _GZIP = zlib.MAX_WBITS + 16
 

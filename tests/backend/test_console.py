@@ -112,6 +112,16 @@ def test_the_title_is_the_label_and_which_way_it_leans(
     assert heading == title
 
 
+def test_what_decided_is_said_and_what_the_pixels_say(shown: Callable[..., str]) -> None:
+    page = shown(verdict(0.12, label="ai", pixels="real", decided_by="credentials"))
+    assert (
+        "Decided by Content Credentials of a trusted signer. The pixels alone: No sign of AI."
+        in page
+    )
+    assert "<p>Few real images" not in page
+    assert "<p>Few real images" in shown(verdict(0.93))
+
+
 def test_a_model_that_judged_alone_has_no_second_number(shown: Callable[..., str]) -> None:
     page = shown(verdict(0.93, members={"clip_shallow": 0.88}))
     assert "CLIP, first layers" in page

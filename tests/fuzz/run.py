@@ -38,7 +38,9 @@ def metadata_target(data: bytes) -> None:
             parse_container(data, name)
     kind, text = data[:4], data[4:]
     metadata.find(Container(b"", exif=data))
-    metadata.find(Container(b"", xmp=data))
+    metadata.find(
+        Container(b"", xmp=data, more_xmp=data, comment=data), alpha=text.decode("latin-1")
+    )
     metadata.find(Container(b"", texts=((kind, text), (b"zTXt", text), (b"iTXt", text))))
 
 

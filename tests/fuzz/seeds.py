@@ -22,6 +22,7 @@ from tests.models.image_files import (
     p3_profile,
     picture,
     png_chunk,
+    with_alpha_text,
     with_jpeg_segment,
     with_nclx,
     with_png_chunk,
@@ -88,6 +89,11 @@ def seeds() -> Iterator[bytes]:
     yield with_png_chunk(
         encoded(small.convert("1"), "PNG"), png_chunk(b"tEXt", b"Software\0NovelAI")
     )
+    yield encoded(small, "GIF", comment=b"a fox\nSteps: 20, Sampler: Euler a")
+    trailer = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    yield encoded(small, "GIF")[:-1] + b"!\xff\x0bXMP DataXMP" + XMP + trailer + b";"
+    yield with_alpha_text("PNG", b"Steps: 20, Sampler: Euler a")
+    yield with_alpha_text("WEBP", b"Steps: 20, Sampler: Euler a", b"stealth_pnginfo")
     yield from damaged_ends(small)
     yield from colours(small)
     yield from (exif.tobytes(), XMP, b"<svg/>", b"\0\0\1\0" + bytes(20))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
+import hashlib
 import struct
 import zlib
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from tests.models.image_files import (
     jpeg_segment,
     picture,
     png_chunk,
+    with_alpha_text,
     with_jpeg_segment,
     with_png_chunk,
 )
@@ -84,18 +84,6 @@ def gif_with_xmp(packet: bytes) -> bytes:
     data = encoded(picture(), "GIF")
     start = data.index(b"\x2c", 13 + 3 * 2 ** ((data[10] & 7) + 1))
     return data[:start] + b"\x21\xff\x0bXMP DataXMP" + packet + trailer + data[start:]
-
-
-def with_alpha_text(kind: str, text: bytes, mark: bytes = b"stealth_pngcomp") -> bytes:
-    """An image with a text in the lowest bits of its alpha channel, down the columns."""
-    body = gzip.compress(text) if mark.endswith(b"comp") else text
-    stream = mark + struct.pack(">I", 8 * len(body)) + body
-    pixels = np.array(picture(192, 144).convert("RGBA"))
-    columns = pixels[..., 3].T.copy().ravel()
-    bits = np.unpackbits(np.frombuffer(stream, np.uint8))
-    columns[: bits.size] = 254 | bits
-    pixels[..., 3] = columns.reshape(pixels.shape[1], pixels.shape[0]).T
-    return encoded(Image.fromarray(pixels), kind, **({"lossless": True} if kind == "WEBP" else {}))
 
 
 def says(data: bytes) -> list[tuple[str, str]]:
@@ -418,6 +406,18 @@ def test_compressed_text_is_unpacked_no_further_than_its_limit() -> None:
 def test_a_bomb_in_the_alpha_channel_is_unpacked_no_further_than_its_limit() -> None:
     data = with_alpha_text("PNG", bytes(2 * 2**20) + SETTINGS.encode())
     assert find_evidence(data) == ()
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_extended_xmp_of_a_jpeg_counts_if_its_digest_is_right(wrong: bool) -> None:
+    packet = wide_xmp(f"<comfy:prompt>{GRAPH}{' ' * 70_000}</comfy:prompt>")
+    digest = hashlib.md5(packet[wrong:]).hexdigest().upper().encode()
+    data = jpeg_with_xmp(xmp(f"<dc:source>{digest.decode()}</dc:source>"))
+    for start in (40_000, 0):  # in any order
+        head = digest + struct.pack(">II", len(packet), start)
+        body = b"http://ns.adobe.com/xmp/extension/\0" + head + packet[start : start + 40_000]
+        data = with_jpeg_segment(data, jpeg_segment(0xE1, body))
+    assert len(find_evidence(data)) == (not wrong)
 
 
 def test_xmp_that_imagemagick_wrote_into_a_png_is_read() -> None:

@@ -48,6 +48,53 @@ def test_similar_images_are_told(
 
 
 @pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"label": "ai", "pixels": "real", "decided_by": "credentials"},
+            [
+                "likely AI",
+                "decided by Content Credentials of a trusted signer",
+                "the pixels alone: no sign of AI (AI 12 %)",
+            ],
+        ),
+        (
+            {"label": "uncertain", "pixels": "ai", "decided_by": "credentials"},
+            [
+                "uncertain, leans not AI",
+                "decided by Content Credentials of a trusted signer",
+                "the pixels alone: likely AI (AI 12 %)",
+            ],
+        ),
+        (
+            {"label": "ai", "decided_by": "credentials"},
+            ["likely AI 12 %", "decided by Content Credentials of a trusted signer"],
+        ),
+        (
+            {"label": "ai", "pixels": "uncertain", "decided_by": "marks"},
+            [
+                "likely AI",
+                "decided by a generator's mark in the file, which the pixels do not contradict",
+                "the pixels alone: uncertain (AI 12 %)",
+            ],
+        ),
+    ],
+)
+def test_what_decided_is_said_and_what_the_pixels_say(
+    fields: dict[str, str],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    on_a_terminal(monkeypatch)
+
+    item_printer(as_json=False)(done("a.jpg", 0.12, members={"clip": 0.12}, **fields))
+
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:-2] == words
+
+
+@pytest.mark.parametrize(
     ("probability", "words"),
     [
         (0.7, "uncertain, leans AI (AI 70 %)"),
