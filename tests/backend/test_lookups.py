@@ -113,7 +113,8 @@ def test_a_prefix_finds_verdicts_and_tells_no_url(client: FlaskClient, known: Ve
     assert set(answer.json) == {"prefix", "verdicts"}
     (verdict,) = answer.json["verdicts"]
     assert set(verdict) == {
-        *("hash", "label", "probability", "model_version", "checked_at", "expires_at")
+        *("hash", "label", "probability", "decided_by"),
+        *("model_version", "checked_at", "expires_at"),
     }
     assert verdict["hash"] == HASH
     assert verdict["label"] == known.label
