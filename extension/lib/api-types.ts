@@ -66,6 +66,7 @@ export interface components {
          *           "verdict": {
          *             "cached": true,
          *             "checked_at": "2026-01-02T03:04:05Z",
+         *             "decided_by": "pixels",
          *             "evidence": [],
          *             "expires_at": "2026-02-01T03:04:05Z",
          *             "image": {
@@ -125,7 +126,10 @@ export interface components {
         };
         /**
          * Evidence
-         * @description A fact found in the file itself. It informs the reader and never sets the label.
+         * @description A fact found in the file itself. `models.ensemble.combine` says when it decides the label.
+         *
+         *     The names of signers, generators and times come from signatures of trusted signers. A generator
+         *     may also be that of an unsigned mark.
          */
         Evidence: {
             /**
@@ -149,6 +153,30 @@ export interface components {
              * @description Whether it is signed by a trusted signer.
              */
             trusted: boolean;
+            /**
+             * Origin
+             * @description How the whole image came into being, by its Content Credentials. An unknown value of a newer version says nothing.
+             * @default null
+             */
+            origin: ("captured" | "created" | "edited_with_ai" | "composite_with_ai" | "generated") | null;
+            /**
+             * Signer
+             * @description The trusted signer's name.
+             * @default null
+             */
+            signer: string | null;
+            /**
+             * Generator
+             * @description The program that made the image.
+             * @default null
+             */
+            generator: string | null;
+            /**
+             * Signed At
+             * @description When it was signed (UTC).
+             * @default null
+             */
+            signed_at: string | null;
         };
         /**
          * ImageFacts
@@ -246,9 +274,21 @@ export interface components {
             label: components["schemas"]["Label"];
             /**
              * Probability
-             * @description Calibrated probability that the image is AI-made.
+             * @description Calibrated probability that the image is AI-made, by its pixels alone.
              */
             probability: number;
+            /**
+             * Decided By
+             * @description What set the label: `pixels`, `credentials` (a trusted signer's statement) or `marks` (a generator's unsigned marks, which the pixels do not contradict).
+             * @default pixels
+             * @enum {string}
+             */
+            decided_by: "pixels" | "credentials" | "marks";
+            /**
+             * @description The label by the pixels alone, if it is another one.
+             * @default null
+             */
+            pixels: components["schemas"]["Label"] | null;
             /**
              * Members
              * @description Each member's own calibrated probability.
@@ -397,9 +437,16 @@ export interface components {
             label: components["schemas"]["Label"];
             /**
              * Probability
-             * @description Calibrated probability that the image is AI-made.
+             * @description Calibrated probability that the image is AI-made, by its pixels alone.
              */
             probability: number;
+            /**
+             * Decided By
+             * @description What set the label.
+             * @default pixels
+             * @enum {string}
+             */
+            decided_by: "pixels" | "credentials" | "marks";
             /** Model Version */
             model_version: string;
             /**
@@ -606,6 +653,7 @@ export interface components {
          *       "verdict": {
          *         "cached": true,
          *         "checked_at": "2026-01-02T03:04:05Z",
+         *         "decided_by": "pixels",
          *         "evidence": [],
          *         "expires_at": "2026-02-01T03:04:05Z",
          *         "image": {

@@ -13,7 +13,7 @@ export type Lean = Schemas["Verdict"]["lean"];
 export type State = "checking" | Label | "unavailable" | "unknown";
 
 /** A fact found in the file itself. Newer servers may claim more than we know. */
-export type Evidence = Omit<Schemas["Evidence"], "says"> & { says: string };
+export type Evidence = Pick<Schemas["Evidence"], "kind" | "detail" | "trusted"> & { says: string };
 
 /** What is used of a verdict. */
 export interface Verdict
