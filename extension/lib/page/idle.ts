@@ -15,6 +15,11 @@ const REST = 10;
 /** Elements between two looks at the clock. */
 const CHUNK = 50;
 
+/** Wait until the page is idle, though not for long. */
+export function idleTime(): Promise<void> {
+  return new Promise((resolve) => requestIdleCallback(() => resolve(), { timeout: TIMEOUT }));
+}
+
 export class IdleVisits {
   /** The parts to visit, and whether with everything in them. */
   private readonly parts = new Map<ParentNode, boolean>();

@@ -4,18 +4,17 @@ import { language } from "../i18n";
 import { Badge } from "./badge";
 import { DEFAULTS, type Look } from "../settings";
 import {
-  type Anchor,
   badgeAnchor,
   type Box,
   clippersOf,
-  isCovered,
   middleOf,
   visibleBox,
 } from "./positions";
 import { Ring } from "./ring";
-import { hasSmallerCopy, isSeen, type Layer, type Shown } from "./stack";
+import { type Place, Sight } from "./sight";
+import { hasSmallerCopy, type Layer } from "./stack";
 import type { Transparencies, Transparency } from "./transparency";
-import { elementsAt, OVERLAY, precedes } from "./tree";
+import { OVERLAY, precedes } from "./tree";
 import { Veils } from "./veils";
 import css from "./overlay.css?inline";
 
@@ -44,7 +43,9 @@ export class Overlay {
   readonly veils = new Veils();
   private readonly ring = new Ring();
   private look: Look = DEFAULTS;
+  private readonly sight = new Sight((layer) => this.transparencyOf(layer));
   private frame = 0;
+  private isTick = false;
   private tick: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly transparencies: Transparencies) {
@@ -115,6 +116,12 @@ export class Overlay {
     });
   };
 
+  /** Look again which images are seen, in the next frame. */
+  readonly recheck = (): void => {
+    this.sight.expire();
+    this.schedule();
+  };
+
   /**
    * Add the overlay to the page. It is a sibling of the body, where it does not disturb the page's
    * selectors and scripts.
@@ -133,18 +140,22 @@ export class Overlay {
 
   /** Keep the buttons in the order of their images, for keyboard navigation. */
   private insert(badge: Badge): void {
-    const next = [...this.shadow.querySelectorAll<HTMLElement>(".badge")].find((button) => {
-      return precedes(badge.image, this.images.get(button)!);
-    });
+    // Most images are found in the order of the page, so their place is at the end.
+    const buttons = this.shadow.querySelectorAll<HTMLElement>(".badge");
+    let at = buttons.length;
+    while (at > 0 && precedes(badge.image, this.images.get(buttons[at - 1]!)!)) at--;
     this.images.set(badge.button, badge.image);
-    this.shadow.insertBefore(badge.button, next ?? null);
+    this.shadow.insertBefore(badge.button, buttons[at] ?? null);
   }
 
   private start(): void {
     this.attach();
     document.addEventListener("scroll", this.schedule, { capture: true, passive: true });
     window.addEventListener("resize", this.schedule);
-    this.tick = setInterval(this.schedule, TICK);
+    this.tick = setInterval(() => {
+      this.isTick = true;
+      this.schedule();
+    }, TICK);
   }
 
   private stop(): void {
@@ -164,37 +175,37 @@ export class Overlay {
     badges.forEach((badge, index) => badge.fit(widthOf(boxes[index]!), heights[index]!));
     const origin = this.host.getBoundingClientRect();
     const rtl = getComputedStyle(document.documentElement).direction === "rtl";
-    const places = badges.map((badge, index) => {
-      const box = boxes[index]!;
-      return { badge, url: badge.url, box, anchor: this.anchorOf(badge, box, rtl) };
-    });
-    const seen: Shown[] = places.filter(({ anchor }) => anchor);
-    for (const place of places) {
-      const at = hasSmallerCopy(place, seen) ? undefined : place.anchor;
+    const places = badges.flatMap((badge, index) => this.placeOf(badge, boxes[index]!, rtl) ?? []);
+    const seen = this.sight.seen(places, this.isTick);
+    this.isTick = false;
+    const anchors = new Map(
+      seen
+        .filter((place) => !hasSmallerCopy(place, seen))
+        .map(({ badge, anchor }) => [badge, anchor]),
+    );
+    for (const badge of badges) {
+      const at = anchors.get(badge);
       // Relative to the host, because the page may have moved its root element.
-      place.badge.place(at && { ...at, x: at.x - origin.left, y: at.y - origin.top });
-      this.veils.update(place.badge);
+      badge.place(at && { ...at, x: at.x - origin.left, y: at.y - origin.top });
+      this.veils.update(badge);
     }
   }
 
-  private anchorOf(badge: Badge, box: Box, rtl: boolean): Anchor | undefined {
-    const { image, button } = badge;
+  private placeOf(badge: Badge, box: Box, rtl: boolean): Place | undefined {
+    const { button, image, url } = badge;
     if (!image.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
       return undefined;
-    const size = { width: button.offsetWidth, height: button.offsetHeight };
     const anchor = badgeAnchor(box, this.look.corner, rtl);
     if (!anchor) return undefined;
-    const middle = middleOf(anchor, size);
-    const under = [...elementsAt(middle.x, middle.y)];
-    if (isCovered(image, under)) return undefined;
-    return isSeen(image, under, this.transparencyOf) ? anchor : undefined;
+    const size = { width: button.offsetWidth, height: button.offsetHeight };
+    return { badge, url, box, anchor, middle: middleOf(anchor, size) };
   }
 
-  private readonly transparencyOf = (layer: Layer): Transparency => {
+  private transparencyOf(layer: Layer): Transparency {
     const outcome = this.badges.get(layer.element)?.outcome;
     const format = outcome?.state === "classified" ? outcome.verdict.image.format : undefined;
     return this.transparencies.of(layer, format);
-  };
+  }
 }
 
 function widthOf(box: Box): number {

@@ -9,6 +9,7 @@ import { asWanted } from "../strictness";
 import { drawThumbnail } from "../thumbnail";
 import { actionsFor } from "./actions";
 import { Asks } from "./asks";
+import { idleTime } from "./idle";
 import { Badge } from "./badge";
 import { Card } from "./card";
 import { checkImage, type Subject } from "./checks";
@@ -29,7 +30,7 @@ interface Explained {
 }
 
 export class Page {
-  private readonly transparencies = new Transparencies(() => this.overlay.schedule());
+  private readonly transparencies = new Transparencies(() => this.overlay.recheck());
   private readonly overlay = new Overlay(this.transparencies);
   private readonly pointer = new ContextTarget(this.transparencies);
   private readonly card = new Card(openOptions);
@@ -143,7 +144,10 @@ export class Page {
   async thumbnailOf(url: string): Promise<string | undefined> {
     const badge = this.overlay.all().find((each) => each.url === url);
     const image = badge?.image ?? imageAt(url);
-    return image instanceof HTMLImageElement ? drawThumbnail(image) : undefined;
+    if (!(image instanceof HTMLImageElement)) return undefined;
+    // Decoding a large image takes milliseconds, which a page that has just loaded needs itself.
+    await idleTime();
+    return drawThumbnail(image);
   }
 
   /** Check the images again that the server could not check. */
@@ -165,7 +169,7 @@ export class Page {
     const events = {
       found: (image: Element, url: string) => this.addBadge(image, url),
       lost: (image: Element) => this.removeBadge(image),
-      moved: this.overlay.schedule,
+      moved: this.overlay.recheck,
     };
     this.watcher = new Watcher(events, margin);
     this.watcher.start();
@@ -221,7 +225,7 @@ export class Page {
     badge.show(outcome);
     const time = retryTime(outcome);
     if (time !== undefined) this.retry.at(time);
-    this.overlay.schedule();
+    this.overlay.recheck();
   }
 
   /** Open the card, and show the answer when it arrives. */

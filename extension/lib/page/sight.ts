@@ -1,0 +1,83 @@
+/**
+ * Tells which images are seen where their badges are. To ask the browser what lies at a point takes
+ * up to a millisecond on a large page, so it is asked again only where something may have changed.
+ */
+
+import type { Badge } from "./badge";
+import { type Anchor, type Box, isCovered, type Point } from "./positions";
+import { isSeen, type Layer } from "./stack";
+import type { Transparency } from "./transparency";
+import { elementsAt } from "./tree";
+
+/** Least milliseconds between two looks at all places. */
+const PAUSE = 100;
+
+/** Milliseconds of work in each tick, while nothing changes as far as events tell. */
+const TICK_WORK = 1;
+
+/** Where a badge may be. */
+export interface Place {
+  badge: Badge;
+  url: string;
+  /** The visible part of the image. */
+  box: Box;
+  anchor: Anchor;
+  /** The middle of the badge. */
+  middle: Point;
+}
+
+/** What was seen, and for which box and middle. */
+interface Known {
+  at: string;
+  isSeen: boolean;
+}
+
+export class Sight {
+  private readonly known = new WeakMap<Badge, Known>();
+  private isStale = false;
+  private lastFull = -PAUSE;
+  /** Counts the places that were looked at in ticks, so that each has its turn. */
+  private turn = 0;
+
+  constructor(private readonly transparencyOf: (layer: Layer) => Transparency) {}
+
+  /** All places are to be looked at again: the page has changed, or more is known about it. */
+  expire(): void {
+    this.isStale = true;
+  }
+
+  /** The places where the image is seen. @param isTick whether some time has passed */
+  seen(places: readonly Place[], isTick: boolean): Place[] {
+    const now = performance.now();
+    const isFull = this.isStale && now - this.lastFull >= PAUSE;
+    if (isFull) {
+      this.isStale = false;
+      this.lastFull = now;
+    }
+    for (const place of places) {
+      if (isFull || this.known.get(place.badge)?.at !== keyOf(place)) this.look(place);
+    }
+    if (isTick && !isFull) this.lookAround(places);
+    return places.filter(({ badge }) => this.known.get(badge)?.isSeen);
+  }
+
+  /** Styles and animations may cover an image without an event. Look at one after the other. */
+  private lookAround(places: readonly Place[]): void {
+    const end = performance.now() + TICK_WORK;
+    for (let count = 0; count < places.length; count++) {
+      this.look(places[this.turn++ % places.length]!);
+      if (performance.now() > end) break;
+    }
+  }
+
+  private look(place: Place): void {
+    const { image } = place.badge;
+    const under = [...elementsAt(place.middle.x, place.middle.y)];
+    const seen = !isCovered(image, under) && isSeen(image, under, this.transparencyOf);
+    this.known.set(place.badge, { at: keyOf(place), isSeen: seen });
+  }
+}
+
+function keyOf({ box, middle }: Place): string {
+  return [box.left, box.top, box.right, box.bottom, middle.x, middle.y].join(" ");
+}
