@@ -32,6 +32,15 @@ export function* picturesOf(element: Element): Generator<Picture> {
   yield* backgroundPictures(element, box);
 }
 
+/** The first picture that is wanted. Those after it, such as backgrounds, are not looked for. */
+export function firstOf(
+  pictures: Iterable<Picture>,
+  isWanted: (picture: Picture) => boolean,
+): Picture | undefined {
+  for (const picture of pictures) if (isWanted(picture)) return picture;
+  return undefined;
+}
+
 /** Whether a picture is a placeholder, spacer or tracking pixel: a small file, often in a large box. */
 export function isPlaceholder({ natural }: Picture): boolean {
   return natural !== undefined && shorterSide(natural) < MIN_NATURAL;

@@ -4,7 +4,7 @@
  * a blurred copy of it: it needs only one badge.
  */
 
-import { isPlaceholder, type Picture, picturesOf } from "./picture";
+import { firstOf, isPlaceholder, type Picture, picturesOf } from "./picture";
 import { areaOf, type Box, commonArea } from "./positions";
 import type { Transparency } from "./transparency";
 import { isMedia } from "./tree";
@@ -74,7 +74,7 @@ export function hasSmallerCopy(picture: Shown, all: readonly Shown[]): boolean {
 /** The topmost picture that fills an element, if there is one. */
 function pictureOf(element: Element): Picture | undefined {
   const least = areaOf(element.getBoundingClientRect()) * MIN_FILLED;
-  return [...picturesOf(element)].find((picture) => {
+  return firstOf(picturesOf(element), (picture) => {
     return !isPlaceholder(picture) && picture.shown.width * picture.shown.height >= least;
   });
 }

@@ -1,7 +1,7 @@
 /** Finds the image that the user means: the one for which the context menu opened. */
 
 import type { Subject } from "./checks";
-import { picturesOf } from "./picture";
+import { firstOf, picturesOf } from "./picture";
 import type { Box, Point } from "./positions";
 import { type Layer, layersAt } from "./stack";
 import type { Transparencies } from "./transparency";
@@ -61,7 +61,7 @@ export function* under({ x, y }: Point): Generator<Element> {
 /** The first of these elements that shows a picture. @param url its address. Empty: any picture */
 export function firstPicture(elements: Iterable<Element>, url = ""): Layer | undefined {
   for (const element of elements) {
-    const picture = [...picturesOf(element)].find((each) => {
+    const picture = firstOf(picturesOf(element), (each) => {
       return !url || each.shownUrl === url || each.url === url;
     });
     if (picture) return { element, picture };

@@ -2,7 +2,7 @@
 
 import { Finder } from "./finder";
 import { measure } from "./natural";
-import { isPlaceholder, picturesOf } from "./picture";
+import { firstOf, isPlaceholder, picturesOf } from "./picture";
 import { shorterSide } from "./positions";
 
 /** Smallest shown width and height, in CSS pixels, of a picture that gets a badge. */
@@ -134,8 +134,9 @@ export class Watcher {
 
   /** The address of the first picture of an element that is large enough. */
   private urlOf(element: Element): string | undefined {
-    const large = [...picturesOf(element)].filter(({ shown }) => shorterSide(shown) >= MIN_SHOWN);
-    const picture = large.find((each) => !isPlaceholder(each));
+    const picture = firstOf(picturesOf(element), (each) => {
+      return shorterSide(each.shown) >= MIN_SHOWN && !isPlaceholder(each);
+    });
     if (!picture || picture.natural) return picture?.url;
     void measure(picture.shownUrl).then(() => this.near.has(element) && this.later(element));
     return undefined;
