@@ -54,7 +54,7 @@ class Profile:
             frames = [node["callFrame"] for node in stack]
             if any(frame["url"].endswith(script) for frame in frames):
                 for name in {frame["functionName"] or "(anonymous)" for frame in frames}:
-                    times[name] += delta * self.scale / 1000  # type: ignore[assignment]
+                    times[name] += delta * self.scale / 1000
         return times
 
 
