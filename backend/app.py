@@ -16,6 +16,7 @@ from backend.blueprints import (
     checks,
     console,
     docs,
+    explanations,
     feedback,
     images,
     lookups,
@@ -36,7 +37,7 @@ from settings import Settings
 from workers.celery_app import make_celery
 from workers.scheduling.dispatch import Dispatcher
 from workers.storage.stores import Stores
-from workers.storage.uploads import Uploads
+from workers.storage.uploads import Uploads, explanation_files
 from workers.telemetry.logging import configure_logs
 from workers.telemetry.metrics import meter
 from workers.webhooks.address import webhook_url
@@ -87,7 +88,7 @@ def create_app(settings: Settings) -> Api:
     validation.register(app)
     problems.register(app)
     app.after_request(_forbid_caching)
-    for module in (checks, lookups, images, scans, feedback, usage, ops):
+    for module in (checks, lookups, images, explanations, scans, feedback, usage, ops):
         app.register_api(module.blueprint)
     for page in (console, docs):
         app.register_blueprint(page.blueprint)
@@ -111,7 +112,9 @@ def _services(settings: Settings, stores: Stores) -> Services:
     return Services(
         checks=CheckService(stores, celery, settings.revalidate_after, settings.fetch_allow_nets),
         stores=stores,
+        celery=celery,
         uploads=uploads,
+        explanation_files=explanation_files(settings),
         dispatcher=Dispatcher(stores, celery),
         readiness=ReadinessCheck(stores, celery, weights, thresholds),
         exporter=Exporter(stores, celery),

@@ -70,6 +70,14 @@ class CheckService:
         _count("lookup", verdicts)
         return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
 
+    def canonical(self, url: str) -> str:
+        """Return the canonical form of a URL.
+
+        Raises:
+            CheckError: it cannot be fetched.
+        """
+        return canonical_url(url, self._allow_nets)
+
     def verdict_at(self, url: str) -> tuple[str, Verdict] | None:
         """Return the canonical URL and its cached verdict, if there is one."""
         try:

@@ -13,6 +13,7 @@ from backend.middleware.auth import SECURITY
 from backend.middleware.problems import PROBLEM_TYPE, Problem
 from backend.middleware.validation import NOT_AN_OBJECT
 from backend.schemas.checks import CheckBody, CheckEvent, CheckReply
+from backend.schemas.explanations import ExplanationReply
 from backend.schemas.feedback import FeedbackBody, FeedbackReply
 from backend.schemas.lookups import LookupBody, PrefixReply
 from backend.schemas.ops import Health, Readiness
@@ -23,7 +24,7 @@ _SCHEMAS = "#/components/schemas/"
 REQUESTS: tuple[type[BaseModel], ...] = (CheckBody, LookupBody, ScanBody, FeedbackBody)
 REPLIES: tuple[type[BaseModel], ...] = (
     *(CheckReply, CheckEvent, PrefixReply, ScanReply, ScanList, ScanLine, FeedbackReply),
-    *(UsageReply, Problem, Health, Readiness),
+    *(ExplanationReply, UsageReply, Problem, Health, Readiness),
 )
 _UNDER_V1 = (400, 401, 403, 421, 422, 503)
 _SECONDS = {"description": "Seconds.", "schema": {"type": "integer"}}
@@ -49,6 +50,7 @@ _EXAMPLES = {
         "600 URLs a minute are allowed. Fewer are left than the 20 requested.",
     ),
     "503": ("Service Unavailable", "Assay cannot reach its store."),
+    "504": ("Gateway Timeout", "The picture was not drawn in time. Try again later."),
 }
 _REF = {"$ref": _SCHEMAS + Problem.__name__}
 

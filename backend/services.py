@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from celery import Celery
 from flask import current_app
 
 from backend.check_service import CheckService
@@ -24,7 +25,9 @@ class Services:
 
     checks: CheckService
     stores: Stores
+    celery: Celery
     uploads: Uploads
+    explanation_files: Uploads
     dispatcher: Dispatcher
     readiness: ReadinessCheck
     exporter: Exporter

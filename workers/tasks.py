@@ -31,14 +31,23 @@ from workers.fetching.client import Fetcher
 from workers.fetching.host_limits import HostLimiter
 from workers.maintenance import Maintenance
 from workers.processing.batch import BatchRunner
+from workers.processing.explanations import Explainer
 from workers.processing.resolve import HostSlots, UrlResolver
 from workers.processing.work_items import begin_items, begin_jobs
 from workers.scheduling.dispatch import ITEMS_PER_DISPATCH, Dispatcher
 from workers.scheduling.leases import Leases
-from workers.scheduling.queues import CHECK_TASK, QUEUES, SCAN_TASK, Job, Queue
+from workers.scheduling.queues import (
+    CHECK_TASK,
+    EXPLAIN_TASK,
+    QUEUES,
+    SCAN_TASK,
+    ExplanationJob,
+    Job,
+    Queue,
+)
 from workers.scheduling.wait_queues import WaitQueues
 from workers.storage.stores import Stores
-from workers.storage.uploads import Uploads
+from workers.storage.uploads import Uploads, explanation_files
 from workers.storage.worker_registry import WorkerRecord
 from workers.telemetry.instrumentation import instrument_tasks
 from workers.telemetry.logging import configure_logs
@@ -94,6 +103,8 @@ class Worker:
         self._stopping = threading.Event()
         self.celery.task(name=CHECK_TASK)(self.check)
         self.celery.task(name=SCAN_TASK)(self.scan)
+        # Acknowledged at once: an image that kills its process must not kill the next one.
+        self.celery.task(name=EXPLAIN_TASK, acks_late=False)(self.explain)
         instrument_tasks(self.celery.queue_latency)
         worker_process_init.connect(self.start_process, weak=False)
         worker_process_shutdown.connect(self.close_process, weak=False)
@@ -113,6 +124,10 @@ class Worker:
         """Process some items of the scans."""
         self._yield_to_interactive("bulk")
         self._running().scan(dispatch_id)
+
+    def explain(self, job: ExplanationJob) -> None:
+        """Draw where an image looks AI-made."""
+        self._running().explain(job)
 
     def _yield_to_interactive(self, queue: Queue) -> None:
         """Give a bulk task back to its queue while interactive tasks wait.
@@ -215,15 +230,25 @@ class WorkerProcess:
         self._leases = Leases()
         hosts = HostLimiter(self._stores.redis)
         uploads = Uploads(settings.data_dir / "uploads")
+        slots = HostSlots(hosts, WaitQueues(hosts, self._stores, celery, self._dispatcher))
+        fetcher = Fetcher(settings.fetch_allow_nets)
         resolver = UrlResolver(
             self._stores.cache,
             self._stores.similar,
             self._stores.image_locks,
-            HostSlots(hosts, WaitQueues(hosts, self._stores, celery, self._dispatcher)),
-            Fetcher(settings.fetch_allow_nets),
+            slots,
+            fetcher,
             uploads,
             ensemble,
             self._leases,
+        )
+        self._explainer = Explainer(
+            self._stores.explanations,
+            explanation_files(settings),
+            slots,
+            fetcher,
+            ensemble,
+            resolver.classifying,
         )
         self._batches = BatchRunner(resolver, self._stores.cache, uploads, self._leases)
         self._webhooks = Deliverer(self._stores.scans, hosts, Poster(settings.fetch_allow_nets))
@@ -256,6 +281,10 @@ class WorkerProcess:
             meter.observe("batch_size", len(work), queue="bulk")
             self._batches.run(work)
         self._dispatcher.finish(dispatch_id, productive=bool(work or recorded))
+
+    def explain(self, job: ExplanationJob) -> None:
+        """Draw where an image looks AI-made."""
+        self._explainer.explain(job)
 
     def close(self) -> None:
         """Finish what is under way."""

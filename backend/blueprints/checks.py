@@ -38,7 +38,7 @@ def create_check(body: CheckBody) -> Response:
         created_at=time.time(),
         owner=caller().id,
         force=body.force,
-        referer=_origin(body.page),
+        referer=origin_of(body.page),
     )
     return reply(*begin_check(record, body.wait))
 
@@ -102,7 +102,7 @@ def reply(check_id: str | None, items: list[CheckItem]) -> Response:
     return response
 
 
-def _origin(page: str | None) -> str | None:
+def origin_of(page: str | None) -> str | None:
     """Return the page's origin as a Referer; None if it is not a web page."""
     try:
         parts = urlsplit(page or "")

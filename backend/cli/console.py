@@ -15,6 +15,7 @@ from rich.text import Text
 
 from backend.cli.output import Tally
 from backend.client import LimitedError, UnreachableError
+from models.sentences import error_rate
 from models.verdict import CheckItem, Label, Verdict
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -118,6 +119,8 @@ def _append_verdict(text: Text, verdict: Verdict) -> None:
     for other in verdict.similar:
         before = f"{_OUTCOMES[other.label][0]}, AI {percentage(other.probability)}"
         text.append(f"  a similar image was judged on {other.checked_at:%Y-%m-%d}: {before}\n")
+    if rate := error_rate(verdict):
+        text.append(f"  {rate}\n", style="dim")
     image = verdict.image
     known = " · from the cache" if verdict.cached else ""
     text.append(

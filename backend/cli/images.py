@@ -14,6 +14,7 @@ import typer
 from backend.cli.commands import FAILED, MISUSED, fail, read_settings, stop_in_order
 
 if TYPE_CHECKING:  # the commands import what they need
+    from backend.cli.local import LocalChecker
     from models.verdict import CheckItem
     from settings import Settings
 
@@ -64,6 +65,14 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a line, in the order given.")
     ] = False,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PNG",
+            help="Write a picture of where the image looks AI-made. For one file.",
+            show_default=False,
+        ),
+    ] = None,
     key: Key = None,
 ) -> None:
     """Check whether images are likely AI-made.
@@ -73,27 +82,35 @@ def check(
     checked.
     """
     from backend.cli.console import item_printer
+    from backend.cli.local import LocalChecker
 
     for target in targets:
         if os.path.isdir(target):  # noqa: PTH112 - Path's raises for a name that is too long
             raise typer.BadParameter(f"{target} is a folder; use: assay scan {target}")
+    if explain and not (len(targets) == 1 and os.path.isfile(targets[0])):  # noqa: PTH113
+        raise typer.BadParameter("--explain is for one file; save the image first")
     show = item_printer(as_json=as_json)
     failed = False
-    for item in _check(targets, _with_key(read_settings(), key)):
+    settings = _with_key(read_settings(), key)
+    local = LocalChecker(settings)
+    for item in _check(targets, settings, local):
         show(item)
         failed |= item.status != "done"
+    if explain and not failed:
+        try:
+            explain.write_bytes(local.explain_file(targets[0]))
+        except OSError as error:
+            fail(f"cannot write {explain}: {error.strerror}", FAILED)
     raise typer.Exit(FAILED if failed else 0)
 
 
-def _check(targets: list[str], settings: Settings) -> Iterator[CheckItem]:
+def _check(targets: list[str], settings: Settings, local: LocalChecker) -> Iterator[CheckItem]:
     """Check files and URLs, in order."""
-    from backend.cli.local import LocalChecker
     from backend.client import Client, local_server
     from backend.lists import is_web_url, reason
     from models.errors import CheckError, ErrorCode
     from models.verdict import CheckItem
 
-    local = LocalChecker(settings)
     client = Client(local_server(settings.bind), key=settings.api_key)
     urls = [target for target in targets if is_web_url(target)]
     of_urls = client.judge(urls) if urls and client.is_alive() else local.check_urls(urls)

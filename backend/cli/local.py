@@ -14,7 +14,7 @@ from models.errors import CheckError
 from models.verdict import CheckItem
 from settings import Settings
 from workers.fetching.client import Fetched, Fetcher
-from workers.processing.pipeline import classify
+from workers.processing.pipeline import classify, explain
 
 _FETCHING_THREADS = 4
 
@@ -34,6 +34,14 @@ class LocalChecker:
     @cached_property
     def _ensemble(self) -> Ensemble:
         return Ensemble.load(cascade_mode=self._cascade_mode)
+
+    def explain_file(self, name: str) -> bytes:
+        """Return a PNG of where the file at a path looks AI-made.
+
+        Raises:
+            CheckError: it cannot be read, or is no image that can be classified.
+        """
+        return explain(read_file(Path(name)), self._ensemble)
 
     def check_file(self, name: str) -> CheckItem:
         """Check the file at a path."""

@@ -8,6 +8,7 @@ from backend.client.api_connection import (
     UnreachableError,
     local_server,
 )
+from backend.schemas.explanations import ExplanationReply
 from backend.schemas.feedback import FeedbackReply
 from backend.schemas.lookups import HashedVerdict
 from backend.schemas.scans import ItemBody, ScanLine, ScanReply
@@ -18,6 +19,7 @@ __all__ = [
     "Check",
     "CheckItem",
     "Client",
+    "ExplanationReply",
     "FeedbackReply",
     "HashedVerdict",
     "ItemBody",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from backend.client.api_connection import Connection, OnWait
 from backend.schemas.checks import LONGEST_WAIT, MOST_URLS, CheckBody, CheckReply
+from backend.schemas.explanations import ExplanationReply
 from backend.schemas.feedback import FeedbackBody, FeedbackReply
 from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixReply
 from backend.schemas.scans import MOST_LISTED, ItemBody, ScanLine, ScanList, ScanReply
@@ -111,6 +112,40 @@ class Client:
         form = {"wait": str(wait), "queue": queue}
         files = {"image": ("image", image, "application/octet-stream")}
         return self._ask("POST", "/v1/images", Check, wait=wait, data=form, files=files)
+
+    def explain(self, sha256: str, *, url: str | None = None, image: bytes | None = None) -> bytes:
+        """Return a picture of where an image looks AI-made.
+
+        Args:
+            sha256: of the image, from its verdict.
+            url: where the server fetches it again; or
+            image: the bytes of the file.
+
+        Returns:
+            A PNG with a legend.
+
+        Raises:
+            ValueError: neither or both are given.
+            UnreachableError: no server answered.
+            RefusedError: there is no verdict (404), the image is not at hand (404), or it is no
+                longer the same (409).
+        """
+        path = f"/v1/images/{sha256}/explanation"
+        if image is not None and url is None:
+            headers = {"Content-Type": "application/octet-stream"}
+            return self._server.download("POST", path, data=image, headers=headers)
+        if url is not None and image is None:
+            return self._server.download("GET", path, params={"url": url})
+        raise ValueError("either url or image is needed")
+
+    def explain_in_words(self, sha256: str) -> ExplanationReply:
+        """Return what a cached verdict rests on, in sentences.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: there is no verdict: status 404.
+        """
+        return self._ask("GET", f"/v1/images/{sha256}/explanation/text", ExplanationReply)
 
     def judge(self, urls: Sequence[str], *, within: float = 120.0) -> Iterator[CheckItem]:
         """Check any number of URLs, and wait for the verdicts.

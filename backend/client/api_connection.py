@@ -113,12 +113,23 @@ class Connection:
             RefusedError: the server refuses the request.
             ServerError: the answer is not usable.
         """
+        try:
+            return reply.model_validate_json(self.download(method, path, wait=wait, **request))
+        except ValidationError as error:
+            raise self._strange() from error
+
+    def download(self, method: str, path: str, *, wait: float = 0.0, **request: object) -> bytes:
+        """Ask as in `ask`, and return the body of the answer as it is.
+
+        Raises:
+            UnreachableError: no server answered.
+            RefusedError: the server refuses the request.
+            ServerError: the server cannot be asked.
+        """
         retries = _Retries(self)
         while True:
             try:
-                return reply.model_validate_json(self._send(method, path, wait, request).content)
-            except ValidationError as error:
-                raise self._strange() from error
+                return self._send(method, path, wait, request).content
             except UnreachableError as error:
                 retries.pause(error)
 

@@ -1,4 +1,4 @@
-"""Bytes → verdict: the one path of the command line and the workers."""
+"""Bytes → verdict, and bytes → picture: the one path of the command line and the workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from models.ensemble import Ensemble, combine
 from models.evidence import find_evidence
+from models.explain import judge_parts
 from models.image import decode
+from models.overlay import draw
 from models.similarity import perceptual_hash
 from models.verdict import ImageFacts, Verdict
 
@@ -51,3 +53,17 @@ def classify(data: bytes, ensemble: Ensemble, verdict_ttl: float) -> Verdict:
         checked_at=now,
         expires_at=now + timedelta(seconds=verdict_ttl),
     )
+
+
+def explain(data: bytes, ensemble: Ensemble) -> bytes:
+    """Return a PNG of an image file with the map of its parts.
+
+    Args:
+        data: the file's bytes.
+        ensemble: judges the parts.
+
+    Raises:
+        models.errors.ImageError: the bytes are not an image that can be classified.
+    """
+    pixels = decode(data).pixels
+    return draw(pixels, judge_parts(pixels, lambda part: ensemble.classify(part).probability))

@@ -148,6 +148,9 @@ class UrlResolver:
         uploads: uploaded files.
         ensemble: classifies; used by one thread at a time.
         leases: renew the locks of images.
+
+    Attributes:
+        classifying: held by the thread that uses the ensemble.
     """
 
     def __init__(
@@ -169,7 +172,7 @@ class UrlResolver:
         self._uploads = uploads
         self._ensemble = ensemble
         self._leases = leases
-        self._classifying = threading.Lock()
+        self.classifying = threading.Lock()
 
     def resolve(self, item: WorkItem, progress: Progress) -> CacheEntry | None:
         """Return the new cache entry of the item's address; None if the work is done later.
@@ -240,7 +243,7 @@ class UrlResolver:
         sha256 = hashlib.sha256(fetched.data).hexdigest()
         with progress.counted("classifying"):
             while (verdict := self._cache.verdict(sha256)) is None:
-                with self._classifying:
+                with self.classifying:
                     if progress.out_of_time:
                         item.requeue()
                         return None

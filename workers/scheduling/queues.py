@@ -17,6 +17,9 @@ CHECK_TASK = "assay.check"
 SCAN_TASK = "assay.scan"
 """The name of the dispatch task, which processes some items of the scans."""
 
+EXPLAIN_TASK = "assay.explain"
+"""The name of the task that draws where an image looks AI-made."""
+
 BATCH: dict[Queue, int] = {"interactive": 4, "bulk": 16}
 """URLs per task: few where a person waits and all processes should share the work at once, more
 where a task's overhead counts."""
@@ -37,6 +40,19 @@ class Job(TypedDict):
     """Unix s. A cache entry from before this is too old."""
     referer: str | None
     queue: Queue
+
+
+class ExplanationJob(TypedDict):
+    """One image to explain; plain JSON, because it travels through the broker."""
+
+    id: str
+    sha256: str
+    """Of the bytes that have a verdict."""
+    url: str | None
+    """Where to fetch them; None if they were uploaded under the job's id."""
+    referer: str | None
+    deadline: float
+    """Unix s. After this, nobody waits any more."""
 
 
 def depth(celery: Celery, queue: Queue) -> int:
@@ -61,6 +77,15 @@ def depth(celery: Celery, queue: Queue) -> int:
             return 0  # nothing was ever put into it
         except connection.connection_errors as error:
             raise OperationalError(str(error)) from error
+
+
+def enqueue_explanation(celery: Celery, job: ExplanationJob) -> None:
+    """Queue the drawing of an explanation.
+
+    Raises:
+        kombu.exceptions.OperationalError: the broker cannot be reached.
+    """
+    celery.send_task(EXPLAIN_TASK, args=[job], queue="interactive", confirm_timeout=CONFIRM_TIMEOUT)
 
 
 def enqueue(celery: Celery, jobs: Sequence[Job], queue: Queue) -> None:

@@ -22,6 +22,7 @@ Cache (`verdict_cache`), claims (`claims`), checks (`checks`), workers (`worker_
 ``assay:image-lock:{v}:{sha256}``     (lock) the one process that classifies these bytes
 ``assay:attempts:{sha256}``           how often classifying these bytes was begun and not ended
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
+``assay:explanation:{id}``            (list) the ``Outcome`` of an explanation, for the API
 ``assay:workers``                     (sorted set) each ``WorkerRecord``; score: last heartbeat
 ====================================  ============================================================
 
@@ -135,6 +136,11 @@ def attempts(sha256: str) -> str:
 def check(check_id: str) -> str:
     """Return the key of a check."""
     return f"assay:check:{check_id}"
+
+
+def explanation(job_id: str) -> str:
+    """Return the key of the outcome of an explanation."""
+    return f"assay:explanation:{job_id}"
 
 
 def scan(scan_id: str, part: str = "") -> str:

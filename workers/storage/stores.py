@@ -8,6 +8,7 @@ from settings import Settings
 from workers.storage.checks import CheckStore
 from workers.storage.claims import Claims, ImageLocks
 from workers.storage.connection import open_redis
+from workers.storage.explanations import ExplanationStore
 from workers.storage.feedback import FeedbackStore
 from workers.storage.scans import Scans
 from workers.storage.similar import SimilarImages
@@ -31,6 +32,7 @@ class Stores:
         claims: claims of addresses.
         image_locks: locks of images.
         checks: what checks asked for.
+        explanations: outcomes of explanations.
         workers: which workers are alive.
         scans: all scans.
         feedback: what people say about verdicts.
@@ -49,6 +51,7 @@ class Stores:
         self.claims = Claims(redis, model_version)
         self.image_locks = ImageLocks(redis, model_version)
         self.checks = CheckStore(redis)
+        self.explanations = ExplanationStore(redis)
         self.workers = WorkerRegistry(redis)
         self.scans = Scans(
             redis,

@@ -6,11 +6,12 @@ import hashlib
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import CheckError, ErrorCode
+from settings import Settings
 
 _ABANDONED_AFTER = 3600
 """Seconds after which an upload that no worker took is deleted."""
@@ -24,13 +25,13 @@ class Upload:
     """Of the bytes, in lower-case hex."""
     _partial: Path
 
-    def keep(self) -> None:
-        """Keep the bytes for a worker."""
-        self._partial.replace(self._partial.with_name(self.sha256))
+    def keep(self, name: str | None = None) -> None:
+        """Keep the bytes for a worker, under their SHA-256 if no other name is given."""
+        self._partial.replace(self._partial.with_name(name or self.sha256))
 
 
 class Uploads:
-    """A folder of uploads, each named by its SHA-256. API and workers must share it.
+    """A folder of files, such as uploads, named by SHA-256. API and workers must share it.
 
     Args:
         folder: created if it does not exist, readable by its owner only.
@@ -58,26 +59,36 @@ class Uploads:
         finally:
             partial.unlink(missing_ok=True)
 
-    def get(self, sha256: str) -> bytes:
+    def put(self, name: str, data: bytes) -> None:
+        """Keep bytes under a name."""
+        (self._folder / name).write_bytes(data)
+
+    def get(self, name: str) -> bytes:
         """Return the bytes that were kept.
 
         Raises:
             CheckError: they are no longer here.
         """
         try:
-            return (self._folder / sha256).read_bytes()
+            return (self._folder / name).read_bytes()
         except FileNotFoundError:
             raise CheckError(
                 ErrorCode.INTERNAL, "The uploaded image is no longer here; please upload it again."
             ) from None
 
-    def drop(self, sha256: str) -> None:
+    def drop(self, name: str) -> None:
         """Delete the bytes, if they are there."""
-        (self._folder / sha256).unlink(missing_ok=True)
+        (self._folder / name).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Delete uploads that were kept long ago and never taken."""
-        oldest = time.time() - _ABANDONED_AFTER
+    def sweep(self, abandoned_after: float = _ABANDONED_AFTER) -> None:
+        """Delete files that were kept some seconds ago and never taken."""
+        oldest = time.time() - abandoned_after
         for path in self._folder.iterdir():
-            if path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # it was just taken
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def explanation_files(settings: Settings) -> Uploads:
+    """Return the folder of explanations: uploaded images, and drawn pictures, by their job's id."""
+    return Uploads(settings.data_dir / "explanations")

@@ -67,6 +67,7 @@ METRICS: dict[str, Metric] = {
         _SECONDS,
     ),
     "judge_seconds": Metric("Of decoding and judging an image, by all members.", (), _SECONDS),
+    "explain_seconds": Metric("Of decoding an image and drawing its explanation.", (), _SECONDS),
     "member_seconds": Metric("Of one member's look at an image.", ("member",), _SECONDS),
     "verdicts": Metric("Images judged, by label.", ("label",)),
     "failures": Metric("URLs that could not be judged, by the error's code.", ("code",)),

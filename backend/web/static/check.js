@@ -2,6 +2,7 @@
 
 import { call, json, post } from "./api.js";
 import { make } from "./dom.js";
+import { explanation } from "./explanation.js";
 import { onFiles } from "./drop.js";
 import { stateOf, titleOf } from "./words.js";
 import { verdictParts } from "./verdict.js";
@@ -20,6 +21,10 @@ const showsImages = document.querySelector("main").dataset.images === "on";
 class Result {
   /** Where the image is shown, if it is not shown here. */
   imageLink = "";
+  /** The image's URL, or the file. */
+  source = "";
+  /** The button that explains the verdict, and what it shows. */
+  explained = [];
   /** A button that repeats what failed. */
   again = [];
 
@@ -33,12 +38,14 @@ class Result {
   /** Show an item of the API. */
   show(item) {
     this.item = item;
+    const { verdict } = item;
+    this.explained = verdict ? [explanation(verdict.image.sha256, this.source)] : [];
     this.draw();
   }
 
   draw() {
     const parts = verdictParts(this.item, this.name, member.value, this.imageLink);
-    this.verdict.replaceChildren(...parts, ...this.again);
+    this.verdict.replaceChildren(...parts, ...this.explained, ...this.again);
     this.element.dataset.state = stateOf(this.item);
     this.element.setAttribute("aria-busy", this.item.status === "pending");
   }
@@ -75,6 +82,7 @@ async function settled(check) {
 
 async function checkUrl(url) {
   const result = new Result(url);
+  result.source = url;
   add(result);
   await result.run(async () => {
     const check = await post("/v1/checks", { urls: [url], wait: WAIT });
@@ -89,7 +97,7 @@ async function openCheck(id) {
   add(result);
   await result.run(async () => {
     const check = await json(`/v1/checks/${id}`);
-    result.name = check.items[0].url;
+    result.name = result.source = check.items[0].url;
     return finished(result, check);
   });
 }
@@ -114,7 +122,10 @@ async function checkFiles(files) {
     new Result(file.name, picture(URL.createObjectURL(file), file.name)),
     file,
   ]);
-  for (const [result] of waiting) add(result);
+  for (const [result, file] of waiting) {
+    result.source = file;
+    add(result);
+  }
   const queue = waiting.values();
   const lane = async () => {
     for (const [result, file] of queue) await result.run(() => judgeFile(file));

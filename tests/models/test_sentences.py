@@ -1,0 +1,46 @@
+"""What a verdict says of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.manifest import load_manifest
+from models.sentences import error_rate, reliability, sentences
+from models.verdict import Verdict
+from tests.backend.cli.test_console import done
+
+
+def verdict(**more: object) -> Verdict:
+    (found,) = [done("a.jpg", 0.9).verdict]
+    assert found is not None
+    return found.model_copy(update={"model_version": reliability().version, **more})
+
+
+def test_the_rates_are_those_of_the_shipped_weights() -> None:
+    assert reliability().version == load_manifest().version
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [("ai", "“Likely AI”"), ("real", "“No sign of AI”"), ("uncertain", "“Uncertain”")],
+)
+def test_a_label_has_its_own_error_rate(label: str, says: str) -> None:
+    counts = reliability().counts["photo"]
+    given = sum(counts[truth][label] for truth in ("ai", "real"))  # type: ignore[index]
+    rate = error_rate(verdict(label=label))
+    assert rate is not None
+    assert says in rate
+    assert f"{given} photographs" in rate
+
+
+def test_another_model_is_not_given_the_rates_of_this_one() -> None:
+    other = verdict(model_version="2020-01-01.00000000")
+    assert error_rate(other) is None
+    assert "has not been measured" in sentences(other)[1]
+
+
+def test_an_animation_says_that_one_frame_was_judged() -> None:
+    one = verdict()
+    image = one.image.model_copy(update={"frames": 12})
+    assert "the other 11 frames" in sentences(verdict(image=image))[-1]
+    assert "frames" not in sentences(one)[-1]
