@@ -34,6 +34,8 @@ from tests.machines.roles import api
 CALLS = (
     *("POST /v1/checks", "GET /v1/checks/{id}", "GET /v1/checks/{id}/events"),
     *("POST /v1/lookups", "GET /v1/lookups/{prefix}", "POST /v1/images", "POST /v1/feedback"),
+    *("GET /v1/images/{sha256}/explanation", "POST /v1/images/{sha256}/explanation"),
+    "GET /v1/images/{sha256}/explanation/text",
     *("POST /v1/scans", "GET /v1/scans", "GET /v1/scans/{id}", "DELETE /v1/scans/{id}"),
     *("GET /v1/scans/{id}/results", "GET /v1/scans/{id}/events", "GET /v1/usage"),
     *("GET /healthz", "GET /readyz", "GET /metrics"),

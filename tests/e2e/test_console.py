@@ -195,6 +195,31 @@ def test_files_are_dropped_pasted_and_chosen_and_shown_with_their_verdicts(
     expect(unseen.get_by_role("img", name="unseen.tiff")).to_have_count(0)
 
 
+def test_where_an_image_looks_ai_made_is_shown_on_demand(
+    console: Console, site: HTTPServer, tmp_path: Path
+) -> None:
+    page = console.open()
+    check_url(page, serve_photograph(site, "/coffee.jpg", "coffee"))
+    heading(page)
+    show_explanation(page)
+    (tmp_path / "file.png").write_bytes(encoded(drawing(17), "PNG"))
+    page.get_by_label("Image files").set_input_files(tmp_path / "file.png")
+    heading(page)
+    show_explanation(page)
+    page.get_by_role("button", name="Hide where it looks AI-made").first.click()
+    expect(page.get_by_alt_text("The image in grey under a map")).to_have_count(2)
+    expect(page.get_by_alt_text("The image in grey under a map").first).to_be_hidden()
+
+
+def show_explanation(page: Page) -> None:
+    newest = page.get_by_role("article").first
+    newest.get_by_role("button", name="Where it looks AI-made", exact=True).click()
+    picture = newest.get_by_alt_text("The image in grey under a map")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") >= 400
+    expect(newest).to_contain_text("In our test")
+
+
 def test_one_model_s_score_is_shown_on_demand(console: Console, site: HTTPServer) -> None:
     url = serve_photograph(site, "/chelsea.webp")
     page = console.open()

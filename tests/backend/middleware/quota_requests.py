@@ -61,6 +61,21 @@ def contest(client: FlaskClient, _: int, **headers: str) -> TestResponse:
     return client.post("/v1/feedback", json=body, headers=headers)
 
 
+_NO_VERDICT = f"/v1/images/{'0' * 64}/explanation"
+
+
+def explain(client: FlaskClient, _: int, **headers: str) -> TestResponse:
+    return client.get(_NO_VERDICT, query_string={"url": BAD_URL}, headers=headers)
+
+
+def explain_file(client: FlaskClient, _: int, **headers: str) -> TestResponse:
+    return client.post(_NO_VERDICT, data=b"GIF89a", content_type="image/gif", headers=headers)
+
+
+def explain_in_words(client: FlaskClient, _: int, **headers: str) -> TestResponse:
+    return client.get(f"{_NO_VERDICT}/text", headers=headers)
+
+
 def left(answer: TestResponse) -> dict[str, int]:
     """Return what is left, by the name of each quota (the `RateLimit` field)."""
     found = re.findall(r'"(\w+)";r=(\d+);t=\d+', answer.headers.get("RateLimit", ""))

@@ -15,6 +15,9 @@ from tests.backend.middleware.quota_requests import (
     Ask,
     check,
     contest,
+    explain,
+    explain_file,
+    explain_in_words,
     left,
     lookup,
     lookup_by_prefix,
@@ -46,6 +49,9 @@ CHARGED: dict[str, tuple[Ask, int, dict[str, int]]] = {
     "a lookup of 101": (lookup, 101, {"minute": 2, "day": 2}),
     "a lookup by prefix": (lookup_by_prefix, 1, {"minute": 1, "day": 1}),
     "feedback": (contest, 1, {"minute": 1, "day": 1}),
+    "an explanation": (explain, 1, {"minute": 1, "day": 1}),
+    "an explanation of a file": (explain_file, 1, {"minute": 1, "day": 1}),
+    "an explanation in words": (explain_in_words, 1, {"minute": 1, "day": 1}),
     "a scan of URLs": (scan, 200, {"day": 200}),
     "a scan of items": (scan_of_items, 200, {"day": 200}),
     "a scan of JSON Lines": (
@@ -63,6 +69,9 @@ CHARGED: dict[str, tuple[Ask, int, dict[str, int]]] = {
 }
 """Every call that costs something → a request, and what it takes from each quota."""
 
+OF_NO_VERDICT = (contest, explain, explain_file, explain_in_words)
+"""Requests about an image that has none: they are answered 404."""
+
 FREE = (
     *("GET /v1/checks/{id}", "GET /v1/checks/{id}/events"),
     *("GET /v1/scans", "GET /v1/scans/{id}", "DELETE /v1/scans/{id}"),
@@ -78,7 +87,7 @@ def test_each_call_costs_what_is_said(
 ) -> None:
     before = {"minute": 100, "day": 250}
     answer = ask(limited, urls)
-    assert answer.status_code < 300 or ask is contest, answer.text  # there is no such verdict
+    assert answer.status_code < 300 or ask in OF_NO_VERDICT, answer.text
     assert left(answer) == {name: before[name] - cost for name, cost in price.items()}
     used = {name: before[name] - remaining for name, remaining in left(check(limited, 1)).items()}
     assert used == {"minute": price.get("minute", 0) + 1, "day": price["day"] + 1}
