@@ -89,10 +89,7 @@ def _not_examined(verdict: Verdict) -> str:
     missing = ["who made the image, what it shows and whether that is true"]
     if verdict.image.frames > 1:
         missing.append(f"the other {verdict.image.frames - 1} frames")
-    return (
-        f"Not looked at: {', '.join(missing)}. Retouching and small generated parts were not "
-        "measured."
-    )
+    return f"Not looked at: {', '.join(missing)}. How well retouching is found was not measured."
 
 
 @lru_cache(maxsize=1)

@@ -102,7 +102,7 @@ def test_a_verdict_is_explained_in_sentences(client: Client) -> None:
     assert missing.startswith("Not looked at")
 
 
-def test_addresses_inside_the_network_are_refused(stack: Supervisor, client: Client) -> None:
+def test_addresses_inside_the_network_are_refused(client: Client) -> None:
     data = encoded(drawing(915), "PNG")
     judge(client, data)
     sha256 = hashlib.sha256(data).hexdigest()

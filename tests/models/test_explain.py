@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from PIL import Image
 
 from models.ensemble import Ensemble
 from models.explain import CELLS, WINDOWS, judge_parts
+from models.manifest import WEIGHTS, load_manifest
+from models.networks import Head, load
 from models.overlay import LONGEST, draw
 from models.views import Pixels
+from tests.pictures import photograph
 
 
 def brightness(pixels: Pixels) -> float:
@@ -51,6 +55,26 @@ def test_real_members_judge_parts_of_the_smallest_image() -> None:
     pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
     parts = judge_parts(pixels, lambda part: ensemble.classify(part).probability)
     assert len(np.unique(parts)) > 1
+
+
+def test_other_weights_give_another_map() -> None:
+    manifest = load_manifest()
+    loaded = load(WEIGHTS, manifest, manifest.members_for("always"))
+    shuffled = {
+        name: replace(
+            member,
+            head=Head(
+                np.random.default_rng(0).permutation(member.head.weights), member.head.intercept
+            ),
+        )
+        for name, member in loaded.members.items()
+    }
+    pixels = np.asarray(photograph())
+    maps = [
+        judge_parts(pixels, lambda part, of=of: Ensemble(manifest, of).classify(part).probability)
+        for of in (loaded, replace(loaded, members=shuffled))
+    ]
+    assert np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1] < 0.8
 
 
 @pytest.mark.parametrize("size", [(64, 64), (300, 200), (3000, 2000), (2000, 3000), (8000, 64)])

@@ -44,6 +44,17 @@ def test_an_image_that_cannot_be_checked_makes_the_exit_code_1(assay, tmp_path: 
     assert words[2] == ["failed", "bad_url", "none.jpg"]
 
 
+def test_a_file_is_explained_in_a_picture(assay, tmp_path: Path) -> None:
+    done = assay("check", picture(tmp_path / "a.png"), "--explain", "map.png")
+
+    assert done.returncode == 0
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    for wrong in (("a.png", "a.png"), ("http://h/1.jpg",)):
+        refused = assay("check", *wrong, "--explain", "other.png")
+        assert refused.returncode == 2
+    assert not (tmp_path / "other.png").exists()
+
+
 def test_a_folder_is_for_scan(assay, tmp_path: Path) -> None:
     done = assay("check", str(tmp_path))
 
