@@ -28,7 +28,7 @@ from scipy.stats import spearmanr
 
 from models import networks
 from models.ensemble import Ensemble
-from models.explain import PartMap, judge_parts
+from models.explain import CELLS, PartMap, judge_parts
 from models.manifest import WEIGHTS, Manifest, load_manifest
 from models.networks import Head, Loaded
 from models.runtime import Runtime
@@ -40,14 +40,14 @@ REPORT = Path(__file__).parent / "report" / "explanation.json"
 QUALITY = 85
 SMALLEST, LARGEST = 1 / 3, 1 / 2
 """The patch's side, as a share of the image's: a ninth to a quarter of its area."""
-COVERS = 4
-"""Covers along each side, for occlusion."""
 COMPARED = 30
 """Images on which occlusion is measured too."""
-RANDOMISED = 10
+RANDOMISED = 5
 """Images whose map is also made with a randomised encoder."""
 _GRID = 224
 """Points along each side at which maps are read."""
+_CENTRES = np.ix_(*2 * [(2 * np.arange(CELLS) + 1) * _GRID // (2 * CELLS)])
+"""The centres of the cells: the brightest one of a map that knows nothing is any of them."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,10 @@ def paste(into: Pixels, source: Pixels, rng: np.random.Generator) -> Made:
 def occlude(pixels: Pixels, log_odds: Callable[[Pixels], float]) -> PartMap:
     """Return how much the log-odds fall when each part is blurred, for comparison."""
     blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(8)))
-    edges = [np.linspace(0, side, COVERS + 1).astype(int) for side in pixels.shape[:2]]
+    edges = [np.linspace(0, side, CELLS + 1).astype(int) for side in pixels.shape[:2]]
     whole = log_odds(pixels)
-    drops = np.zeros((COVERS, COVERS), np.float32)
-    for row, column in np.ndindex(COVERS, COVERS):
+    drops = np.zeros((CELLS, CELLS), np.float32)
+    for row, column in np.ndindex(CELLS, CELLS):
         part = np.s_[edges[0][row] : edges[0][row + 1], edges[1][column] : edges[1][column + 1]]
         covered = pixels.copy()
         covered[part] = blurred[part]
@@ -178,7 +178,7 @@ def main() -> None:
     images = packs.load("val", paths.data, paths.cache)
     hits: dict[str, list[tuple[bool, float]]] = {"parts": [], "occlusion": []}
     changes: dict[str, list[float]] = {"heads": [], "encoder": []}
-    seconds, share = [], []
+    seconds, share, chance = [], [], []
     for number, made in enumerate(
         track(make(images, options.images, rng), total=options.images, description="made images")
     ):
@@ -186,6 +186,7 @@ def main() -> None:
         parts = judge_parts(made.pixels, real)
         seconds.append(time.process_time() - started)
         share.append(float(made.inside.mean()))
+        chance.append(float(made.inside[_CENTRES].mean()))
         hits["parts"].append(hit(parts, made.inside))
         if number < COMPARED:
             hits["occlusion"].append(hit(occlude(made.pixels, log_odds), made.inside))
@@ -196,6 +197,7 @@ def main() -> None:
         "version": manifest.version,
         "images": options.images,
         "patch_share": round(float(np.mean(share)), 3),
+        "chance": round(float(np.mean(chance)), 3),
         "hits": {
             name: {
                 "images": len(found),

@@ -463,6 +463,31 @@ export interface components {
             expires_at: string;
         };
         /**
+         * ExplanationReply
+         * @description What a verdict rests on, in sentences.
+         * @example {
+         *       "decided_by": "pixels",
+         *       "sentences": [
+         *         "The pixels decided. Models asked: CLIP, first layers."
+         *       ],
+         *       "sha256": "9b1d000000000000000000000000000000000000000000000000000000000000"
+         *     }
+         */
+        ExplanationReply: {
+            /** Sha256 */
+            sha256: string;
+            /**
+             * Decided By
+             * @description `pixels`, or `credentials` or `marks` in the file.
+             */
+            decided_by: string;
+            /**
+             * Sentences
+             * @description What decided, how often such a verdict was wrong, and what was not looked at.
+             */
+            sentences: string[];
+        };
+        /**
          * ScanReply
          * @description A scan's progress.
          * @example {
