@@ -5,8 +5,8 @@ each. A point of the map has the mean log-odds of the windows that cover it. Thi
 and works for every member alike. Judging windows alone is the idea of Chai et al., What makes fake
 images detectable? (arXiv:2008.10588).
 
-Covering parts (Zeiler and Fergus, arXiv:1311.2901) was compared at finding a generated patch in a
-photograph; ``training/report/explanation.json`` has the rates of both. The map shows what parts
+It finds a generated patch in a photograph better than occlusion (Zeiler and Fergus,
+arXiv:1311.2901), but misses most; ``training/README.md`` has the figures. The map shows what parts
 look like alone. It does not show what the ensemble looked at in the whole.
 """
 
