@@ -53,13 +53,8 @@ def sentences(verdict: Verdict) -> list[str]:
     return [_decision(verdict), rate, _not_examined(verdict)]
 
 
-def decided_by(verdict: Verdict) -> str:
-    """Return what set the label: ``pixels``, ``credentials`` or ``marks``."""
-    return str(getattr(verdict, "decided_by", "pixels"))
-
-
 def _decision(verdict: Verdict) -> str:
-    if found := _PROVENANCE.get(decided_by(verdict)):
+    if found := _PROVENANCE.get(verdict.decided_by):
         return found
     asked = ", then ".join(_MEMBERS.get(name, name) for name in verdict.members)
     return f"The pixels decided. Models asked: {asked}."
@@ -68,7 +63,7 @@ def _decision(verdict: Verdict) -> str:
 def error_rate(verdict: Verdict) -> str | None:
     """Return how often such a verdict was wrong, or None if that has not been measured."""
     known = reliability()
-    if decided_by(verdict) in _PROVENANCE or known.version != verdict.model_version:
+    if verdict.decided_by in _PROVENANCE or known.version != verdict.model_version:
         return None
     parts = [_counted(kind, by_truth, verdict.label) for kind, by_truth in known.counts.items()]
     return (

@@ -26,7 +26,7 @@ from backend.schemas.explanations import (
 )
 from backend.services import services
 from models.errors import CheckError
-from models.sentences import decided_by, sentences
+from models.sentences import sentences
 from models.verdict import Verdict
 from workers.scheduling.queues import ExplanationJob, enqueue_explanation
 
@@ -91,7 +91,7 @@ def get_explanation_text(path: ExplanationPath) -> Response:
     charge(lookup_cost(1), interactive=True)
     verdict = _verdict(path.sha256)
     body = ExplanationReply(
-        sha256=path.sha256, decided_by=decided_by(verdict), sentences=sentences(verdict)
+        sha256=path.sha256, decided_by=verdict.decided_by, sentences=sentences(verdict)
     )
     return Response(body.model_dump_json(), content_type="application/json")
 
