@@ -284,10 +284,18 @@ def test_a_list_is_followed_live_sorted_filtered_downloaded_and_found_again(
     console: Console, site: HTTPServer, tmp_path: Path
 ) -> None:
     release = threading.Event()
+    file = encoded(drawing(77), "PNG")
+
+    def slowly() -> Iterator[bytes]:
+        """Send a byte now and then, because a site that sends none for 5 seconds is given up."""
+        sent = 0
+        while not release.wait(0.5):
+            yield file[sent : sent + 1]
+            sent += 1
+        yield file[sent:]
 
     def held(_: Request) -> Response:
-        release.wait(60)
-        return Response(encoded(drawing(77), "PNG"))
+        return Response(slowly(), content_type="image/png")
 
     site.expect_request("/held.png").respond_with_handler(held)
     urls = [
