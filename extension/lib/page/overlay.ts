@@ -35,6 +35,12 @@ const PRIVATE_EVENTS = [
   "focusin",
 ];
 
+/** How events of the page are listened to. Some do not bubble, and the page may stop others. */
+const PASSIVE = { capture: true, passive: true };
+
+/** Events after which something may lie over an image, or no longer. */
+const COVERING_EVENTS = ["click", "keyup", "toggle", "transitionend", "animationend"];
+
 export class Overlay {
   private readonly host = document.createElement(OVERLAY);
   readonly shadow = this.host.attachShadow({ mode: "open" });
@@ -46,6 +52,8 @@ export class Overlay {
   private readonly sight = new Sight((layer) => this.transparencyOf(layer));
   private frame = 0;
   private isTick = false;
+  /** Whether the Escape that is pressed is for the page. */
+  private escapes = false;
   private tick: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly transparencies: Transparencies) {
@@ -53,8 +61,20 @@ export class Overlay {
     style.textContent = css;
     this.shadow.append(style);
     for (const name of PRIVATE_EVENTS) {
-      this.host.addEventListener(name, (event) => event.stopPropagation());
+      this.host.addEventListener(name, (event) => {
+        if (!this.isForPage(event)) event.stopPropagation();
+      });
     }
+  }
+
+  /**
+   * After the card is closed, the focus is on a badge. Escape then closes what the page has opened,
+   * such as a lightbox. The Escape that closes the card is not for the page.
+   */
+  private isForPage(event: Event): boolean {
+    if (!(event instanceof KeyboardEvent) || event.key !== "Escape") return false;
+    if (event.type === "keydown") this.escapes = !this.shadow.querySelector("dialog[open]");
+    return this.escapes;
   }
 
   /** Add a badge. It replaces the image's old badge. */
@@ -150,8 +170,9 @@ export class Overlay {
 
   private start(): void {
     this.attach();
-    document.addEventListener("scroll", this.schedule, { capture: true, passive: true });
+    document.addEventListener("scroll", this.schedule, PASSIVE);
     window.addEventListener("resize", this.schedule);
+    for (const name of COVERING_EVENTS) document.addEventListener(name, this.recheck, PASSIVE);
     this.tick = setInterval(() => {
       this.isTick = true;
       this.schedule();
@@ -159,8 +180,9 @@ export class Overlay {
   }
 
   private stop(): void {
-    document.removeEventListener("scroll", this.schedule, { capture: true });
+    document.removeEventListener("scroll", this.schedule, PASSIVE);
     window.removeEventListener("resize", this.schedule);
+    for (const name of COVERING_EVENTS) document.removeEventListener(name, this.recheck, PASSIVE);
     clearInterval(this.tick);
   }
 

@@ -61,7 +61,7 @@ export class Sight {
     return places.filter(({ badge }) => this.known.get(badge)?.isSeen);
   }
 
-  /** Styles and animations may cover an image without an event. Look at one after the other. */
+  /** Styles and scripts may cover an image without an event. Look at one after the other. */
   private lookAround(places: readonly Place[]): void {
     const end = performance.now() + TICK_WORK;
     for (let count = 0; count < places.length; count++) {
