@@ -30,7 +30,6 @@ from backend.health import ReadinessCheck
 from backend.middleware import auth, origin_policy, problems, quotas, request_log, validation
 from backend.openapi import Api
 from backend.services import Services
-from backend.usage_store import UsageStore
 from models.integrity import WeightFiles
 from models.manifest import load_manifest
 from settings import Settings
@@ -38,6 +37,7 @@ from workers.celery_app import make_celery
 from workers.scheduling.dispatch import Dispatcher
 from workers.storage.stores import Stores
 from workers.storage.uploads import Uploads, explanation_files
+from workers.storage.usage import UsageStore
 from workers.telemetry.logging import configure_logs
 from workers.telemetry.metrics import meter
 from workers.webhooks.address import webhook_url

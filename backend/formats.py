@@ -26,6 +26,8 @@ COLUMNS = (
     *("error_code", "error_detail"),
 )
 """The columns of a CSV of results; those of the list come after them."""
+PAGE_COLUMNS = ("page", "place")
+"""The further columns of a scan of pages."""
 PREFIX = "list_"
 """Stands before the name of a list's column that is called as one of ours."""
 _TAKEN = frozenset({*COLUMNS, *ScanLine.model_fields})
@@ -143,13 +145,17 @@ class Csv:
         columns: the titles of the list's own columns, which go after ours.
         bom: whether to begin with a byte order mark, without which Excel takes UTF-8 for the
             encoding of the machine's language.
+        pages: whether the results are of a scan of pages.
     """
 
     opening = b""
 
-    def __init__(self, columns: Sequence[str] = (), *, bom: bool = False) -> None:
+    def __init__(
+        self, columns: Sequence[str] = (), *, bom: bool = False, pages: bool = False
+    ) -> None:
         self._own = tuple(columns)
-        plain = self._line([*COLUMNS, *names_among_ours(columns).values()])
+        self._ours = (*COLUMNS, *PAGE_COLUMNS) if pages else COLUMNS
+        plain = self._line([*self._ours, *names_among_ours(columns).values()])
         self.headers = (plain, codecs.BOM_UTF8 + plain)
         self.header = self.headers[bom]
 
@@ -157,14 +163,14 @@ class Csv:
         """Write a result and the list's own columns, with the line's end."""
         ours = _cells(result)
         return self._line(
-            [*(ours.get(name) for name in COLUMNS), *(columns.get(title) for title in self._own)]
+            [*(ours.get(name) for name in self._ours), *(columns.get(title) for title in self._own)]
         )
 
     def parse(self, line: bytes) -> Result:
         """Read a line; raises ValueError, LookupError or TypeError if it is not a result."""
         (cells,) = csv.reader([line.decode()], strict=True)
-        ours = dict(zip(COLUMNS, cells, strict=False))
-        columns = dict(zip(self._own, cells[len(COLUMNS) :], strict=True))
+        ours = dict(zip(self._ours, cells, strict=False))
+        columns = dict(zip(self._own, cells[len(self._ours) :], strict=True))
         row = Row(int(ours["index"]), ours["url"], ours["custom_id"], columns)
         outcome = ours["label"] or ours["status"]
         return Result(row, outcome, ours["error_code"] or None, ours["error_detail"] or None)
@@ -208,6 +214,8 @@ def _cells(result: ScanLine) -> dict[str, object]:
         "custom_id": result.custom_id,
         "url": result.url,
         "status": result.status,
+        "page": result.page,
+        "place": result.place,
     }
     if (verdict := result.verdict) is not None:
         scores = (f"{name}={score:.4f}" for name, score in verdict.members.items())

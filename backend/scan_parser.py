@@ -37,7 +37,7 @@ from backend.lists import (
 )
 from backend.middleware.bodies import read_chunks, refuse_compressed
 from backend.middleware.problems import InvalidRequestError
-from backend.schemas.scans import LONGEST_CUSTOM_ID, MOST_URLS
+from backend.schemas.scans import LONGEST_CUSTOM_ID, MOST_URLS, Kind, most_urls
 from backend.schemas.texts import MAX_URL
 from workers.storage.scans.records import ScanItem
 
@@ -123,10 +123,17 @@ class ParsedScan(NamedTuple):
     """Whether to ignore cached verdicts."""
     webhook: str | None
     """The URL to notify of the scan's end, as requested."""
+    kind: Kind = "images"
+    """What the URLs are."""
 
 
 def parse_scan(
-    body: Body, column: str | None, *, force: bool, webhook: str | None = None
+    body: Body,
+    column: str | None,
+    *,
+    force: bool,
+    webhook: str | None = None,
+    kind: Kind = "images",
 ) -> ParsedScan:
     """Parse a request.
 
@@ -135,24 +142,25 @@ def parse_scan(
         column: the column or JSON Lines key with the URLs; None for one of the usual names.
         force: from the query; a JSON body may set it too.
         webhook: from the query; a JSON body may have it instead.
+        kind: from the query; a JSON body may say ``pages`` too.
 
     Raises:
         InvalidRequestError: the body is invalid; also raised by the items' iterator.
         BadRequest: the body is not a list; also raised by the items' iterator.
     """
     if body.media_type == JSON:
-        scan = _JsonScan(body.file)
+        scan = _JsonScan(body.file, kind)
         if webhook is not None and scan.webhook is not None:
             raise InvalidRequestError("query.webhook", "The body has a webhook too.")
         url = scan.webhook if webhook is None else webhook
-        return ParsedScan(iter(scan.items), force or scan.force, url)
-    return ParsedScan(_list_items(body, column), force, webhook)
+        return ParsedScan(iter(scan.items), force or scan.force, url, scan.kind)
+    return ParsedScan(_list_items(body, column, kind), force, webhook, kind)
 
 
 # Lists, line by line
 
 
-def _list_items(body: Body, column: str | None) -> Iterator[ScanItem]:
+def _list_items(body: Body, column: str | None, kind: Kind) -> Iterator[ScanItem]:
     """Yield a list's items; errors name the line."""
     count = 0
     try:
@@ -161,8 +169,8 @@ def _list_items(body: Body, column: str | None) -> Iterator[ScanItem]:
         if body.media_type not in JSON_LINES:  # written by programs, which expect a result per line
             entries = see_that_it_names_images(entries, files=False)
         for count, entry in enumerate(entries, start=1):
-            if count > MOST_URLS:
-                raise ListError(entry.line, f"A scan has at most {MOST_URLS:,} URLs.")
+            if count > most_urls(kind):
+                raise ListError(entry.line, _too_many(kind))
             yield _list_item(entry)
     except ColumnError as error:
         hint = "Name the column of the URLs with ?column=."
@@ -195,6 +203,11 @@ def _item(url: str, custom_id: str | None, field: str) -> ScanItem:
     except UnicodeEncodeError:  # half of a surrogate pair, as an escape in JSON
         raise InvalidRequestError(field, "This is not valid Unicode.") from None
     return ScanItem(url, custom_id)
+
+
+def _too_many(kind: Kind) -> str:
+    what = "pages" if kind == "pages" else "URLs"
+    return f"A scan has at most {most_urls(kind):,} {what}."
 
 
 # JSON
@@ -235,12 +248,14 @@ class _JsonScan:
         items: all items, in memory because `force` and `webhook` may follow them.
         force: whether to ignore cached verdicts.
         webhook: the URL to notify of the scan's end, if any.
+        kind: what the URLs are.
 
     Raises:
         InvalidRequestError: the body does not match `ScanBody`.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], kind: Kind) -> None:
+        self.kind = kind
         self.items: list[ScanItem] = []
         self.force = False
         self.webhook: str | None = None
@@ -258,6 +273,8 @@ class _JsonScan:
                     time.sleep(0)
         except (ijson.JSONError, ValueError) as error:
             raise InvalidRequestError("body", "The body is not JSON.", status=400) from error
+        if len(self.items) > most_urls(self.kind):  # the kind may follow the items
+            raise InvalidRequestError(f"body.{self._list}", _too_many(self.kind))
         if not self.items:
             raise InvalidRequestError("body", "There is no URL: give `urls` or `items`.")
 
@@ -269,6 +286,9 @@ class _JsonScan:
                 self._start_key(value)
             case "force", "boolean":
                 self.force = value
+                self._state = "body"
+            case "kind", "string" if value in ("images", "pages"):
+                self.kind = value
                 self._state = "body"
             case "webhook", "string" | "null":
                 self.webhook = value
@@ -296,8 +316,8 @@ class _JsonScan:
                 raise self._error()
 
     def _start_key(self, key: str) -> None:
-        if key not in ("urls", "items", "force", "webhook"):
-            detail = "Allowed: `urls` or `items`, `force` and `webhook`."
+        if key not in ("urls", "items", "kind", "force", "webhook"):
+            detail = "Allowed: `urls` or `items`, `kind`, `force` and `webhook`."
             raise InvalidRequestError("body", detail)
         if key in self._seen or {"urls", "items"} <= {key, *self._seen}:
             raise InvalidRequestError(f"body.{key}", "Give `urls` or `items`, and each key once.")
@@ -312,6 +332,8 @@ class _JsonScan:
                 return InvalidRequestError("body", "A JSON object is needed.")
             case "force":
                 return InvalidRequestError("body.force", "This must be true or false.")
+            case "kind":
+                return InvalidRequestError("body.kind", 'This must be "images" or "pages".')
             case "webhook":
                 return InvalidRequestError("body.webhook", "This must be a URL.")
             case "urls" | "items":

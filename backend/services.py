@@ -12,11 +12,11 @@ from flask import current_app
 from backend.check_service import CheckService
 from backend.exporter import Exporter
 from backend.health import ReadinessCheck
-from backend.usage_store import UsageStore
 from models.manifest import MemberRecord, Thresholds
 from workers.scheduling.dispatch import Dispatcher
 from workers.storage.stores import Stores
 from workers.storage.uploads import Uploads
+from workers.storage.usage import UsageStore
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,13 @@ _UNSUPPORTED = {
     "PSD": rb"8BPS",
 }
 
+# The tags by which browsers recognise HTML (WHATWG MIME Sniffing, section 7.1), but for rare ones.
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,1024}?-->\s*)?"
+    rb"<(?:!doctype\s+html|html|head|body|title|script|meta|link|div|p|h1|table|a|br)[\s>]",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 def _compile(table: dict[str, bytes]) -> dict[str, re.Pattern[bytes]]:
     return {name: re.compile(pattern, re.DOTALL) for name, pattern in table.items()}
@@ -92,6 +99,11 @@ def sniff(data: bytes) -> str:
     for name, magic in _UNSUPPORTED_MAGIC.items():
         if magic.match(data):
             raise ImageError(ErrorCode.UNSUPPORTED_FORMAT, f"{name} images are not supported.")
+    if _HTML.match(data):
+        raise ImageError(
+            ErrorCode.NOT_AN_IMAGE,
+            "This is a web page, not an image. A scan of pages checks its images.",
+        )
     raise ImageError(ErrorCode.NOT_AN_IMAGE, "The file is not an image.")
 
 

@@ -30,8 +30,10 @@ from workers.celery_app import make_celery
 from workers.fetching.client import Fetcher
 from workers.fetching.host_limits import HostLimiter
 from workers.maintenance import Maintenance
+from workers.pages.robots import Robots
 from workers.processing.batch import BatchRunner
 from workers.processing.explanations import Explainer
+from workers.processing.read_pages import PageReader
 from workers.processing.resolve import HostSlots, UrlResolver
 from workers.processing.work_items import begin_items, begin_jobs
 from workers.scheduling.dispatch import ITEMS_PER_DISPATCH, Dispatcher
@@ -46,6 +48,7 @@ from workers.scheduling.queues import (
     Queue,
 )
 from workers.scheduling.wait_queues import WaitQueues
+from workers.storage.quotas import Payer
 from workers.storage.stores import Stores
 from workers.storage.uploads import Uploads, explanation_files
 from workers.storage.worker_registry import WorkerRecord
@@ -232,6 +235,7 @@ class WorkerProcess:
         uploads = Uploads(settings.data_dir / "uploads")
         slots = HostSlots(hosts, WaitQueues(hosts, self._stores, celery, self._dispatcher))
         fetcher = Fetcher(settings.fetch_allow_nets)
+        robots = Robots(self._stores.redis, settings.fetch_allow_nets)
         resolver = UrlResolver(
             self._stores.cache,
             self._stores.similar,
@@ -241,6 +245,7 @@ class WorkerProcess:
             uploads,
             ensemble,
             self._leases,
+            robots,
         )
         self._explainer = Explainer(
             self._stores.explanations,
@@ -250,7 +255,15 @@ class WorkerProcess:
             ensemble,
             resolver.classifying,
         )
-        self._batches = BatchRunner(resolver, self._stores.cache, uploads, self._leases)
+        pages = PageReader(
+            self._stores,
+            slots,
+            robots,
+            self._leases,
+            charge=Payer(settings, self._stores.redis).charge,
+            allow_nets=settings.fetch_allow_nets,
+        )
+        self._batches = BatchRunner(resolver, pages, self._stores.cache, uploads, self._leases)
         self._webhooks = Deliverer(self._stores.scans, hosts, Poster(settings.fetch_allow_nets))
         self._webhooks.start()
 

@@ -17,7 +17,7 @@ from backend.events import EVENTS, event_stream, last_event_id
 from backend.formats import CSV_TYPE, JSON_LINES_TYPE, Csv, Format, JsonLines
 from backend.middleware.auth import caller
 from backend.middleware.problems import RETRY_AFTER, InvalidRequestError, Problem, problem
-from backend.middleware.quotas import charge
+from backend.middleware.quotas import budget, charge
 from backend.openapi import calls
 from backend.scan_parser import MAX_BODY, Body, parse_scan, receive
 from backend.schemas.scans import (
@@ -65,20 +65,24 @@ def allow_a_long_list() -> None:
     openapi_extensions={"requestBody": REQUEST_BODY},
 )
 def create_scan(query: CreateQuery, header: CreateHeader) -> Response:
-    """Create a scan of up to 50,000 URLs, given as JSON, JSON Lines, CSV or text."""
+    """Create a scan of up to 50,000 images or 5,000 pages, as JSON, JSON Lines, CSV or text."""
     scan_id = uuid.uuid4().hex
     with receive(request) as body:
         key = header.idempotency_key
         if key and (earlier := _claim_key(key, body, scan_id)):
             return _repeat(earlier, body)
         try:
-            parsed = parse_scan(body, query.column, force=query.force, webhook=query.webhook)
+            parsed = parse_scan(
+                body, query.column, force=query.force, webhook=query.webhook, kind=query.kind
+            )
             webhook = _webhook(parsed.webhook, "body" if query.webhook is None else "query")
             summary = services().stores.scans.creator.create(
                 scan_id,
                 owner=caller().id,
                 force=parsed.force,
                 items=_charged(parsed.items),
+                kind=parsed.kind,
+                budget=budget() if parsed.kind == "pages" else None,
                 webhook=webhook,
             )
         except BaseException as error:
@@ -175,8 +179,7 @@ def cancel_scan(path: ScanPath) -> Response:
 @blueprint.get("/scans/<id>/results", responses={200: RESULTS, 404: Problem, 406: Problem})
 def get_results(path: ScanPath, query: ResultsQuery) -> Response:
     """Download a scan's results, one per line, also while it runs."""
-    _scan(path.id)
-    media_type, suffix, output = _format(query)
+    media_type, suffix, output = _format(query, _scan(path.id))
     lines = scan_service.results(services().stores.scans, path.id, query, output)
     response = Response(lines, content_type=media_type)
     response.headers["Content-Disposition"] = f'attachment; filename="scan-{path.id}.{suffix}"'
@@ -229,7 +232,7 @@ def _reply(summary: ScanSummary, status: int, *, secret: str | None = None) -> R
     return response
 
 
-def _format(query: ResultsQuery) -> tuple[str, str, Format]:
+def _format(query: ResultsQuery, scan: ScanSummary) -> tuple[str, str, Format]:
     """Return the media type, the file name's suffix, and the output format of the results."""
     wanted = query.format
     if wanted is None and request.accept_mimetypes:
@@ -238,5 +241,5 @@ def _format(query: ResultsQuery) -> tuple[str, str, Format]:
             raise NotAcceptable(f"Available: {JSON_LINES_TYPE} and text/csv.")
         wanted = "csv" if best == "text/csv" else "jsonl"
     if wanted == "csv":
-        return CSV_TYPE, "csv", Csv()
+        return CSV_TYPE, "csv", Csv(pages=scan.kind == "pages")
     return JSON_LINES_TYPE, "jsonl", JsonLines()

@@ -12,7 +12,7 @@ from backend.cli.commands import FAILED, MISUSED, fail, read_settings
 
 if TYPE_CHECKING:  # the commands import what they need
     from backend.api_keys import ApiKey, KeyStore
-    from backend.usage_store import UsageStore
+    from workers.storage.usage import UsageStore
 
 keys_app = typer.Typer(
     no_args_is_help=True, help="Create, list and revoke API keys, and show their use."
@@ -104,8 +104,8 @@ def revoke_key(
 def _stores() -> tuple[KeyStore, UsageStore]:
     from backend.api_keys import KeyStore
     from backend.embedded_valkey import find_store
-    from backend.usage_store import UsageStore
     from workers.storage.connection import connect
+    from workers.storage.usage import UsageStore
 
     redis = connect(find_store(read_settings()))
     return KeyStore(redis), UsageStore(redis)

@@ -12,7 +12,7 @@ from rich.text import Text
 from backend.api_keys import ApiKey, format_time
 from backend.cli.console import messages, output, printable
 from backend.schemas.usage import DAYS
-from backend.usage_store import Day
+from workers.storage.usage import Day
 
 
 def print_new_key(key: ApiKey, secret: str, *, as_json: bool) -> None:

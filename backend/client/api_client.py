@@ -13,7 +13,7 @@ from backend.schemas.checks import LONGEST_WAIT, MOST_URLS, CheckBody, CheckRepl
 from backend.schemas.explanations import ExplanationReply
 from backend.schemas.feedback import FeedbackBody, FeedbackReply
 from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixReply
-from backend.schemas.scans import MOST_LISTED, ItemBody, ScanLine, ScanList, ScanReply
+from backend.schemas.scans import MOST_LISTED, ItemBody, Kind, ScanLine, ScanList, ScanReply
 from backend.schemas.usage import UsageReply
 from models.errors import CheckError
 from models.feedback import How, Says
@@ -171,6 +171,7 @@ class Client:
         self,
         items: Iterable[str | ItemBody],
         *,
+        kind: Kind = "images",
         force: bool = False,
         key: str | None = None,
         webhook: str | None = None,
@@ -178,7 +179,8 @@ class Client:
         """Begin a scan.
 
         Args:
-            items: up to 50,000 URLs, with or without your own ids.
+            items: up to 50,000 URLs of images or 5,000 of pages, with or without your own ids.
+            kind: ``pages`` if they are web pages, site maps or feeds.
             force: fetch images again, even if their verdicts are cached.
             key: an idempotency key. The same key and items are the same scan. None: a new key, so
                 that retries do not begin a second scan.
@@ -192,6 +194,8 @@ class Client:
         bodies = (ItemBody(url=item) if isinstance(item, str) else item for item in items)
         lines = "".join(f"{body.model_dump_json(exclude_none=True)}\n" for body in bodies)
         params = {"force": str(force).lower()}
+        if kind != "images":  # an older server does not know it
+            params["kind"] = kind
         if webhook is not None:
             params["webhook"] = webhook
         return self._ask(

@@ -2,7 +2,9 @@
 
 The unit is the URL. A check costs one per URL and an upload costs one, of every quota. A lookup
 costs one per 100 URLs, rounded up. A scan costs its number of URLs, of the quota with the longest
-period only, because workers spread it over time. Asking again for something already paid is free.
+period only, because workers spread it over time. A scan of pages costs one for each page, and each
+image and page that workers find in them costs one when it is found. Asking again for something
+already paid is free.
 
 The count is a sliding window counter: usage of the previous window fades out linearly during the
 current one. A request that exceeds a quota is refused and costs nothing.
@@ -18,7 +20,6 @@ from typing import cast
 import structlog
 from flask import Flask, Response, current_app, g, request
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute, parse_many
-from limits.storage import storage_from_string
 from limits.storage.base import SlidingWindowCounterSupport
 from limits.strategies import SlidingWindowCounterRateLimiter
 from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
@@ -26,8 +27,8 @@ from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
 from backend.middleware.auth import caller
 from backend.services import services
 from settings import Settings
-from workers.storage.connection import MOST_CONNECTIONS, TIMEOUTS
-from workers.storage.keys import QUOTAS
+from workers.storage.quotas import quota_storage
+from workers.storage.scans.records import Budget
 
 DEFAULT_FOR_KEYS = "600/minute;100000/day"
 """The quotas of an API key if neither the key nor `ASSAY_RATE_LIMIT` sets any: ten images a second,
@@ -64,6 +65,15 @@ def quota_states() -> list[QuotaState]:
         redis.RedisError: Redis cannot be reached.
     """
     return _quotas().states()
+
+
+def budget() -> Budget | None:
+    """Return what pays for the images that workers find on the current caller's pages.
+
+    Returns:
+        The caller's quota with the longest period; None if the caller has none.
+    """
+    return _quotas().budget()
 
 
 def lookup_cost(urls: int) -> int:
@@ -111,12 +121,7 @@ class QuotaState:
 
 class _Quotas:
     def __init__(self, settings: Settings) -> None:
-        storage = storage_from_string(
-            str(settings.redis_url),
-            **TIMEOUTS,
-            max_connections=MOST_CONNECTIONS,
-            key_prefix=QUOTAS,
-        )
+        storage = quota_storage(settings)
         # The only strategy that needs two small keys and does not count refused requests.
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._storage = cast(SlidingWindowCounterSupport, storage)
@@ -146,6 +151,10 @@ class _Quotas:
 
     def states(self) -> list[QuotaState]:
         return [self._state(quota, _subject()) for quota in self._of_caller()]
+
+    def budget(self) -> Budget | None:
+        quotas = self._of_caller()
+        return Budget(str(quotas[-1]), _subject()) if quotas else None
 
     def _of_caller(self) -> list[RateLimitItem]:
         """Return the caller's quotas, the shortest first; a key's own replace the defaults."""

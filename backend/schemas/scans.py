@@ -15,9 +15,17 @@ if TYPE_CHECKING:  # the client uses these schemas without Redis
 
 MOST_URLS = 50_000
 LONGEST_CUSTOM_ID = 256
+MOST_PAGES = 5_000
+Kind = Literal["images", "pages"]
+KIND = "What the URLs are: images, or web pages, site maps and feeds whose images are checked."
 WEBHOOK = "An https URL that gets a signed POST when the scan has ended."
 MOST_LISTED = 100
 """Scans in one reply."""
+
+
+def most_urls(kind: Kind) -> int:
+    """Return how many URLs a scan of this kind can be given."""
+    return MOST_PAGES if kind == "pages" else MOST_URLS
 
 
 class ItemBody(BaseModel):
@@ -40,6 +48,7 @@ class ScanBody(BaseModel):
             "examples": [
                 {"urls": ["https://example.com/photo.jpg"]},
                 {"items": [{"url": "https://example.com/photo.jpg", "custom_id": "article-7"}]},
+                {"kind": "pages", "urls": ["https://example.com/sitemap.xml"]},
             ],
             "oneOf": [{"required": ["urls"]}, {"required": ["items"]}],
         },
@@ -47,6 +56,7 @@ class ScanBody(BaseModel):
 
     urls: list[str] = Field(default=[], min_length=1, max_length=MOST_URLS)
     items: list[ItemBody] = Field(default=[], min_length=1, max_length=MOST_URLS)
+    kind: Kind = Field(default="images", description=KIND)
     force: bool = Field(default=False, description="Ignore cached verdicts and fetch again.")
     webhook: str | None = Field(default=None, description=WEBHOOK)
 
@@ -61,6 +71,7 @@ class CreateQuery(BaseModel):
         description="The column or JSON Lines key with the URLs. "
         "Default: `url` or another usual name.",
     )
+    kind: Kind = Field(default="images", description=KIND)
     force: bool = Field(default=False, description="Ignore cached verdicts and fetch again.")
     webhook: str | None = Field(default=None, description=WEBHOOK)
 
@@ -138,6 +149,13 @@ class ScanCounts(BaseModel):
     cancelled: int
 
 
+class PageCounts(BaseModel):
+    """Number of pages, site maps and feeds."""
+
+    found: int = Field(description="Those known so far. It grows while site maps are read.")
+    read: int
+
+
 class ScanLinks(BaseModel):
     """Paths of the scan's calls."""
 
@@ -189,11 +207,20 @@ class ScanReply(BaseModel):
     id: str
     status: Literal["running", "done", "cancelled"]
     counts: ScanCounts
+    pages: PageCounts | None = Field(
+        default=None,
+        exclude_if=lambda pages: pages is None,
+        description="Only in a scan of pages. Until all are read, `counts.total` grows; "
+        "a page that is not read counts as one pending item.",
+    )
     labels: dict[str, int] = Field(description="Number of verdicts per label.")
     rate: float | None = Field(
         description="Finished items per second since the scan was created; null before the first."
     )
-    eta: float | None = Field(description="Seconds until all items have finished, at this rate.")
+    eta: float | None = Field(
+        description="Seconds until all items have finished, at this rate; "
+        "null while pages are read."
+    )
     created_at: datetime
     finished_at: datetime | None = None
     expires_at: datetime | None = Field(
@@ -228,9 +255,12 @@ class ScanReply(BaseModel):
                 failed=summary.failed,
                 cancelled=summary.cancelled,
             ),
+            pages=PageCounts(found=summary.pages, read=summary.pages - summary.pages_left)
+            if summary.kind == "pages"
+            else None,
             labels={label: summary.labels.get(label, 0) for label in Label},
             rate=rate and round(rate, 3),
-            eta=0 if summary.pending == 0 else rate and round(summary.pending / rate, 1),
+            eta=_eta(summary.pending, None if summary.pages_left else rate),
             created_at=_time(summary.created_at),
             finished_at=summary.finished_at and _time(summary.finished_at),
             expires_at=summary.expires_at and _time(summary.expires_at),
@@ -255,6 +285,14 @@ class ScanLine(CheckItem):
 
     index: int = Field(description="Position in the list, from 0.")
     custom_id: str | None = None
+    page: str | None = Field(
+        default=None, description="The page that shows the image, in a scan of pages."
+    )
+    place: str | None = Field(
+        default=None,
+        description="Where on the page it stands, as in `img 3, og:image`; missing if the line is "
+        "about the page itself.",
+    )
 
     @classmethod
     def of(cls, result: ScanResult) -> Self:
@@ -267,7 +305,13 @@ class ScanLine(CheckItem):
             error=item.error,
             index=result.index,
             custom_id=result.custom_id,
+            page=result.page,
+            place=result.place,
         )
+
+
+def _eta(pending: int, rate: float | None) -> float | None:
+    return 0 if pending == 0 else rate and round(pending / rate, 1)
 
 
 def _time(unix: float) -> datetime:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-DAYS = 30
+from workers.storage.keys import USAGE_DAYS
+
+DAYS = USAGE_DAYS
 """Days for which usage is kept."""
 
 if TYPE_CHECKING:  # the client uses these schemas without Redis

@@ -20,7 +20,7 @@ from backend.app import create_app
 from backend.client import Client
 from backend.schemas.usage import DAYS
 from backend.supervisor import Supervisor
-from backend.usage_store import Day, UsageStore
+from workers.storage.usage import Day, UsageStore
 from tests.backend.conftest import bearer
 from tests.conftest import settings_at
 
@@ -187,7 +187,7 @@ def test_days_are_kept_for_a_month_and_then_go_by_themselves(
     store, noon = UsageStore(redis), datetime(2026, 3, 1, 12, tzinfo=UTC)
     for days in range(DAYS + 2):
         now = (noon + timedelta(days=days)).timestamp()
-        monkeypatch.setattr("backend.usage_store.time.time", lambda now=now: now)
+        monkeypatch.setattr("workers.storage.usage.time.time", lambda now=now: now)
         store.count("a", days)
     told = store.days("a")
     assert told[0] == Day(date(2026, 4, 1), requests=1, urls=DAYS + 1)
@@ -199,7 +199,7 @@ def test_days_are_kept_for_a_month_and_then_go_by_themselves(
 def test_a_day_ends_at_midnight_in_utc(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     store, midnight = UsageStore(redis), datetime(2026, 3, 1, tzinfo=UTC).timestamp()
     for now in (midnight - 0.001, midnight):
-        monkeypatch.setattr("backend.usage_store.time.time", lambda now=now: now)
+        monkeypatch.setattr("workers.storage.usage.time.time", lambda now=now: now)
         store.count("a", 1)
     assert [(day.day.isoformat(), day.urls) for day in store.days("a")[:2]] == [
         ("2026-03-01", 1),

@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from redis import Redis, RedisError
 
-from backend.usage_store import UsageStore
+from workers.storage.usage import UsageStore
 from tests.conftest import settings_at, stores_of, until
 from tests.machines.redises import Node, cluster
 from tests.machines.roles import api, check, pictures, role, status, until_done

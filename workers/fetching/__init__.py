@@ -7,7 +7,19 @@ class FetchError(CheckError):
     """The URL could not be fetched, or must not be."""
 
 
-class RetryLaterError(FetchError):
+class StatusError(FetchError):
+    """The server answered with a status that is no success.
+
+    Args:
+        status: the HTTP status.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(ErrorCode.HTTP_STATUS, f"The server answered with status {status}.")
+        self.status = status
+
+
+class RetryLaterError(StatusError):
     """The server asked to retry later.
 
     Args:
@@ -16,5 +28,5 @@ class RetryLaterError(FetchError):
     """
 
     def __init__(self, status: int, seconds: float) -> None:
-        super().__init__(ErrorCode.HTTP_STATUS, f"The server answered with status {status}.")
+        super().__init__(status)
         self.seconds = seconds

@@ -1,4 +1,4 @@
-"""Fetch an image file from the web: one GET, within limits, to public addresses only.
+"""Fetch a file from the web: one GET, within limits, to public addresses only.
 
 This uses the connections of urllib3 directly. Its pools escape the URL again. The sessions of
 requests also take proxies and netrc from the environment, keep cookies, and read the body of every
@@ -23,7 +23,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from models.errors import ErrorCode
-from workers.fetching import FetchError, RetryLaterError
+from workers.fetching import FetchError, RetryLaterError, StatusError
 from workers.fetching.addresses import Network
 from workers.fetching.codings import unpack
 from workers.fetching.cookies import Cookies
@@ -37,16 +37,24 @@ Slot = Callable[[str], AbstractContextManager[object]]
 """Returns the slot to hold during a request to a host. The host is named as in a canonical URL,
 without a final dot."""
 
+Permit = Callable[[str], None]
+"""Called with each canonical URL before it is requested; an error that it raises ends the fetch."""
+
+
+def allow_all(_url: str) -> None:
+    """Permit every URL."""
+
+
 # urllib3 logs the whole URL, and what the server sent, for odd answers. Logs must not hold them.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _HEADERS = {
     "User-Agent": f"Assay/{version('assay')} (image checker)",
-    "Accept": "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5",
     # Images are compressed already. A content coding would only help to hide a bomb.
     "Accept-Encoding": "identity",
     "Connection": "close",
 }
+IMAGES = "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"
 _CHUNK_BYTES = 2**16
 # An ETag is usually a hash or a number. It is kept with every address.
 _MAX_VALIDATOR = 256
@@ -64,14 +72,18 @@ class Fetched:
     """A file as the server sent it, and the validators for a later conditional request.
 
     Attributes:
-        data: the file's bytes, 20 MiB at most.
+        data: the file's bytes, within the limit of the fetch.
         etag: the response's ETag, if any.
         last_modified: the response's Last-Modified header, if any.
+        url: where the file was, after redirects.
+        content_type: the response's Content-Type header.
     """
 
     data: bytes
     etag: str | None
     last_modified: str | None
+    url: str = ""
+    content_type: str = ""
 
 
 class Fetcher:
@@ -81,6 +93,7 @@ class Fetcher:
         allow_nets: networks that may be reached although they are not public.
         resolve: looks names up; called once for each connection.
         limits: the limits of one fetch.
+        accept: the Accept header.
     """
 
     def __init__(
@@ -88,10 +101,12 @@ class Fetcher:
         allow_nets: Sequence[Network] = (),
         resolve: Resolver = system_resolver,
         limits: Limits = Limits(),  # noqa: B008 (immutable)
+        accept: str = IMAGES,
     ) -> None:
         self._allow_nets = tuple(allow_nets)
         self._resolve = resolve
         self._limits = limits
+        self._headers = _HEADERS | {"Accept": accept}
         self._tls = tls_context()
 
     def get(
@@ -102,6 +117,7 @@ class Fetcher:
         last_modified: str | None = None,
         referer: str | None = None,
         slot: Slot = nullcontext,
+        permit: Permit = allow_all,
     ) -> Fetched | None:
         """Fetch a URL. Follow at most three redirects, each checked like the first URL.
 
@@ -112,6 +128,7 @@ class Fetcher:
             referer: the origin of the page that shows the image; not sent on to another origin.
             slot: held during each request, with its host; one is released before the next is taken.
                 An error that it raises ends the fetch, and an error of the fetch is raised in it.
+            permit: asked before each request whether the URL may be requested.
 
         Returns:
             The file, or None if it has not changed since the validators were given.
@@ -130,12 +147,17 @@ class Fetcher:
         token = current.set(fetch)
         try:
             url = canonical_url(url, self._allow_nets)
-            return self._follow(url, validators, referer, slot)
+            return self._follow(url, validators, referer, slot, permit)
         finally:
             current.reset(token)
 
     def _follow(
-        self, url: str, validators: dict[str, str], referer: str | None, slot: Slot
+        self,
+        url: str,
+        validators: dict[str, str],
+        referer: str | None,
+        slot: Slot,
+        permit: Permit,
     ) -> Fetched | None:
         cookies = Cookies()
         for _ in range(self._limits.max_redirects + 1):
@@ -143,6 +165,7 @@ class Fetcher:
             before = urlsplit(url)
             if cookie := cookies.header(before):
                 headers["Cookie"] = cookie
+            permit(url)
             with (
                 slot(_without_final_dot(before.netloc)),
                 _typed_errors(),
@@ -150,7 +173,7 @@ class Fetcher:
             ):
                 location = _location(response)
                 if location is None:
-                    return self._receive(response, conditional=bool(validators))
+                    return self._receive(response, url, conditional=bool(validators))
                 cookies.store(before, response.headers.getlist("Set-Cookie"))
             url = canonical_url(location, self._allow_nets, base=url)
             after = urlsplit(url)
@@ -173,7 +196,7 @@ class Fetcher:
             connection.request(
                 "GET",
                 url[len(f"{parts.scheme}://{parts.netloc}") :],
-                headers={"Host": parts.netloc} | _HEADERS | headers,
+                headers={"Host": parts.netloc} | self._headers | headers,
                 preload_content=False,
                 decode_content=False,
             )
@@ -190,7 +213,9 @@ class Fetcher:
         port = url.port or HTTPConnection.default_port
         return _CheckedConnection(host, port, timeout=timeout)
 
-    def _receive(self, response: urllib3.HTTPResponse, *, conditional: bool) -> Fetched | None:
+    def _receive(
+        self, response: urllib3.HTTPResponse, url: str, *, conditional: bool
+    ) -> Fetched | None:
         """Read the body of a response that is not a redirect, up to the limit of its size."""
         status = response.status
         if conditional and status == HTTPStatus.NOT_MODIFIED:
@@ -200,7 +225,7 @@ class Fetcher:
             if seconds is not None:
                 raise RetryLaterError(status, seconds)
         if not 200 <= status < 300 or status in _WITHOUT_BODY:
-            raise FetchError(ErrorCode.HTTP_STATUS, f"The server answered with status {status}.")
+            raise StatusError(status)
         # urllib3 reads this header even if told not to decode, and in another way than we do.
         encoding = response.headers.pop("Content-Encoding", "")
         announced = response.headers.get("Content-Length", "")
@@ -215,6 +240,8 @@ class Fetcher:
             data=unpack(body.getvalue(), encoding, self._limits.max_bytes),
             etag=_validator(response.headers.get("ETag")),
             last_modified=_validator(response.headers.get("Last-Modified")),
+            url=url,
+            content_type=response.headers.get("Content-Type", ""),
         )
 
     def _too_large(self) -> FetchError:

@@ -17,11 +17,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from models.errors import ErrorCode
+from workers.processing.read_pages import PageReader
 from workers.processing.resolve import Progress, UrlResolver
-from workers.processing.work_items import WorkItem
+from workers.processing.work_items import PageWork, ScanWork, Work
 from workers.scheduling.leases import Leases
 from workers.storage.uploads import Uploads
-from workers.storage.verdict_cache import UPLOAD_SCHEME, VerdictCache
+from workers.storage.verdict_cache import UPLOAD_SCHEME, CacheEntry, VerdictCache
 from workers.telemetry.metrics import meter
 
 THREADS = 24
@@ -41,15 +43,22 @@ class BatchRunner:
 
     Args:
         resolver: resolves one address.
+        pages: reads pages of scans.
         cache: keeps the results.
         uploads: uploaded files, which are deleted when they are done.
         leases: renew the claims on work under way.
     """
 
     def __init__(
-        self, resolver: UrlResolver, cache: VerdictCache, uploads: Uploads, leases: Leases
+        self,
+        resolver: UrlResolver,
+        pages: PageReader,
+        cache: VerdictCache,
+        uploads: Uploads,
+        leases: Leases,
     ) -> None:
         self._resolver = resolver
+        self._pages = pages
         self._cache = cache
         self._uploads = uploads
         self._leases = leases
@@ -61,7 +70,7 @@ class BatchRunner:
         """How much more work bulk tasks may add."""
         return max(0, THREADS - INTERACTIVE_THREADS - len(self._under_way))
 
-    def run(self, work: Sequence[WorkItem]) -> None:
+    def run(self, work: Sequence[Work]) -> None:
         """Process the work; return when it is done, or when the rest waits for slow servers.
 
         Every item is completed, or is requeued or parked to be done later.
@@ -97,13 +106,19 @@ class BatchRunner:
         """Wait for the threads, `SHUTDOWN_TIMEOUT` at most."""
         wait(list(self._under_way), SHUTDOWN_TIMEOUT)
 
-    def _process(self, item: WorkItem, progress: Progress) -> None:
+    def _process(self, item: Work, progress: Progress) -> None:
         """Process one item, in a thread."""
         structlog.contextvars.bind_contextvars(**item.log_fields)  # of this thread's own context
         try:
             with self._leases.held(item.renew):
+                if isinstance(item, PageWork):
+                    self._pages.read(item, progress)
+                    return
                 entry = self._resolver.resolve(item, progress)
             if entry is None:
+                return
+            if isinstance(item, ScanWork) and _is_about_the_scan(entry):
+                item.refuse(entry)
                 return
             # Never older than asked for, even if the clock was set back meanwhile.
             entry = entry.model_copy(update={"at": max(entry.at, item.since)})
@@ -114,3 +129,8 @@ class BatchRunner:
             return
         if item.address.startswith(UPLOAD_SCHEME):
             self._uploads.drop(item.address.removeprefix(UPLOAD_SCHEME))
+
+
+def _is_about_the_scan(entry: CacheEntry) -> bool:
+    """Return whether an error says nothing to a person who names the URL."""
+    return entry.error is not None and entry.error.code == ErrorCode.ROBOTS_DISALLOWED

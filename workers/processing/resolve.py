@@ -17,10 +17,11 @@ from models.ensemble import Ensemble
 from models.errors import CheckError, ErrorCode
 from models.verdict import ItemError, Verdict
 from workers.fetching import RetryLaterError
-from workers.fetching.client import Fetched, Fetcher
+from workers.fetching.client import Fetched, Fetcher, allow_all
 from workers.fetching.host_limits import LONGEST_PAUSE, MOST_RETRIES, HostLimiter
+from workers.pages.robots import Robots
 from workers.processing.pipeline import classify
-from workers.processing.work_items import WorkItem
+from workers.processing.work_items import Work, WorkItem
 from workers.scheduling.leases import Leases
 from workers.scheduling.wait_queues import WaitQueues
 from workers.storage.claims import ImageLocks
@@ -101,7 +102,7 @@ class HostSlots:
             self._limiter.release(host, token, answered=answered)
             self._wait_queues.wake(host)
 
-    def park(self, item: WorkItem, host: str) -> None:
+    def park(self, item: Work, host: str) -> None:
         """Put work into the host's queue."""
         # Whoever wakes it must find it parked. It is parked for a short time first, so that it is
         # not held up for long if this process is killed before it is in the queue.
@@ -148,6 +149,7 @@ class UrlResolver:
         uploads: uploaded files.
         ensemble: classifies; used by one thread at a time.
         leases: renew the locks of images.
+        robots: the rules of origins, for images that pages name.
 
     Attributes:
         classifying: held by the thread that uses the ensemble.
@@ -163,6 +165,7 @@ class UrlResolver:
         uploads: Uploads,
         ensemble: Ensemble,
         leases: Leases,
+        robots: Robots,
     ) -> None:
         self._cache = cache
         self._similar = similar
@@ -172,6 +175,7 @@ class UrlResolver:
         self._uploads = uploads
         self._ensemble = ensemble
         self._leases = leases
+        self._robots = robots
         self.classifying = threading.Lock()
 
     def resolve(self, item: WorkItem, progress: Progress) -> CacheEntry | None:
@@ -224,7 +228,8 @@ class UrlResolver:
                 etag=item.entry.etag if item.entry else None,
                 last_modified=item.entry.last_modified if item.entry else None,
                 referer=item.referer,
-                slot=partial(self._slots.held, item.address),
+                slot=(slot := partial(self._slots.held, item.address)),
+                permit=partial(self._robots.check, slot=slot) if item.robots else allow_all,
             )
             outcome = "not_modified" if fetched is None else "ok"
             return fetched

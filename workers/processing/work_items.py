@@ -29,6 +29,7 @@ class WorkItem(ABC):
         entry: the cache entry of the address, which is too old.
         referer: the origin of the page that shows the image, if any.
         waiting: the work, as it is written in a host's queue.
+        robots: whether the URL's robots.txt is obeyed, because no person named this URL.
         log_fields: added to the log events of this work.
     """
 
@@ -36,6 +37,7 @@ class WorkItem(ABC):
     since: float
     entry: CacheEntry | None
     referer: str | None = None
+    robots: bool = False
     waiting: str
     log_fields: Mapping[str, str] = MappingProxyType({})
 
@@ -105,6 +107,7 @@ class ScanWork(WorkItem):
         self.entry = entry
         self.waiting = items_waiting(items)
         self.log_fields = {"scan_id": items[0].scan_id}
+        self.robots = all(item.of_page for item in items)
         self._items = items
         self._owner = owner
         self._claims = stores.claims
@@ -120,6 +123,11 @@ class ScanWork(WorkItem):
         """Record the result of every item."""
         for item in self._items:
             self._scans.record(item, entry)
+
+    def refuse(self, entry: CacheEntry) -> None:
+        """Record an error that is none for others who ask for the address."""
+        self.complete(entry)
+        self._claims.end([self.address])
 
     def requeue(self) -> None:
         """Let the items be taken again at once."""
@@ -139,6 +147,36 @@ class ScanWork(WorkItem):
             self._scans.defer(item, seconds)
         # A check may wait for the address. When it asks again, it gets a job of its own.
         self._claims.end([self.address])
+
+
+class PageWork:
+    """A page of a scan of pages."""
+
+    def __init__(self, item: TakenItem, stores: Stores) -> None:
+        self.item = item
+        self.address = item.address
+        self.waiting = items_waiting([item])
+        self.log_fields = {"scan_id": item.scan_id}
+        self._scans = stores.scans.items
+
+    def renew(self) -> None:
+        """Extend the lease of the item."""
+        self._scans.renew(self.item)
+
+    def requeue(self) -> None:
+        """Let the item be taken again at once."""
+        self._scans.defer(self.item, 0)
+
+    def park(self) -> None:
+        """Let the item be taken when it is woken, or else after `LEASE` seconds."""
+        self._scans.defer(self.item, LEASE)
+
+    def stay_parked(self) -> None:
+        """Let the item be taken when it is woken, or else in a while."""
+        self._scans.prolong(self.item, LONGEST_DEFERRAL)
+
+
+Work = WorkItem | PageWork
 
 
 def begin_jobs(jobs: Sequence[Job], owner: str, stores: Stores, celery: Celery) -> list[WorkItem]:
@@ -163,9 +201,7 @@ def begin_jobs(jobs: Sequence[Job], owner: str, stores: Stores, celery: Celery) 
     return work
 
 
-def begin_items(
-    items: Iterable[TakenItem], owner: str, stores: Stores
-) -> tuple[list[WorkItem], int]:
+def begin_items(items: Iterable[TakenItem], owner: str, stores: Stores) -> tuple[list[Work], int]:
     """Claim the items' addresses, but for those whose result is cached or that others work on.
 
     Args:
@@ -176,13 +212,16 @@ def begin_items(
     Returns:
         The work, and the number of items that got their result from the cache.
     """
+    work: list[Work] = []
     by_address: dict[str, list[TakenItem]] = {}
     for item in items:
+        if item.index < 0:
+            work.append(PageWork(item, stores))
+            continue
         by_address.setdefault(item.address, []).append(item)
     # Claimed first, so that no result can be saved between the lookup and the claim.
     claimed = set(stores.claims.claim_running(list(by_address), owner))
     entries = stores.cache.lookup(list(by_address))
-    work: list[WorkItem] = []
     recorded = 0
     for (address, same), entry in zip(by_address.items(), entries, strict=True):
         todo = [item for item in same if entry is None or entry.at < item.since]

@@ -31,10 +31,12 @@ Scans (`scans`; they have no time to live, and a sweep deletes them):
 ==============================  ==================================================================
 ``assay:scan:{{id}}``           (hash) state, settings and counts; written last when the scan is
                                 created, so a scan exists whole or not at all
-``assay:scan:{{id}}:items``     (hash) index → URL, canonical address and custom id, as JSON
+``assay:scan:{{id}}:items``     (hash) index → URL, canonical address and custom id, as JSON; of an
+                                image of a page also page and place; of a page, what it may be
 ``assay:scan:{{id}}:todo``      (sorted set) indexes without a result; see below for the score
 ``assay:scan:{{id}}:results``   (hash) index → result, as JSON
 ``assay:scan:{{id}}:finished``  (list) indexes in the order in which they got their results
+``assay:scan:{{id}}:pages``     (set) hashes of the addresses of all pages of a scan of pages
 ``assay:scan:{{id}}:webhook``   (hash) the webhook's URL and secret, and the state of its delivery
 ``assay:scan:{{id}}:key``       the name of the ``assay:scan-key`` that belongs to the scan
 ``assay:scan:{{id}}:changed``   (channel) something in the scan changed
@@ -45,6 +47,9 @@ Scans (`scans`; they have no time to live, and a sweep deletes them):
                                 they are deleted (Unix s)
 ``assay:webhooks``              (sorted set) ended scans whose webhook is due; score: when (Unix s)
 ==============================  ==================================================================
+
+A scan of pages grows. A page that is not read yet has a negative index, from -1 down. When it is
+read, its images get indexes of their own. It gets one itself only if there is an error to report.
 
 An index's score in ``todo`` tells its state. Free: its rank among the URLs of its own host, so that
 hosts take turns. Taken: the time (Unix s) at which its lease ends. Deferred: the time until which
@@ -62,13 +67,15 @@ Scheduling (`workers.scheduling`), hosts (`workers.fetching.host_limits`), the r
 ``assay:host:{{host}}:pause``   exists while the host wants no requests
 ``assay:host:{{host}}:queue``   (sorted set) work that waits for the host; score: since when
 ``assay:host-queues``           (set) hosts that have such a queue
+``assay:robots:{hash}``         the robots.txt of an origin; `workers.pages.robots`
 ``assay:retries:{a}``           how often the address's host asked to retry later
 ``assay:metrics``               (hash) counts of all processes; `workers.telemetry.metrics`
 ``assay:{{feedback}}:said``     (hash) id → ``Feedback``
 ``assay:{{feedback}}:order``    (sorted set) ids of feedback; score: when received (Unix s)
 ``assay:keys``                  (hash) API keys; `backend.api_keys`
-``assay:limit:…``               used quotas; `backend.middleware.quotas`
-``assay:usage:{{id}}:{date}``   (hash) what an API key used on one day; `backend.usage_store`
+``assay:limit:…``               used quotas; `backend.middleware.quotas`,
+                                `workers.storage.quotas`
+``assay:usage:{{id}}:{date}``   (hash) what an API key used on one day; `workers.storage.usage`
 ==============================  ==================================================================
 """
 
@@ -83,13 +90,15 @@ RUNNING_SCANS = "assay:scans"
 SCAN_DEADLINES = "assay:scan-deadlines"
 DUE_WEBHOOKS = "assay:webhooks"
 HOST_QUEUES = "assay:host-queues"
+USAGE_DAYS = 30
+"""Days for which the usage of an API key is kept."""
 METRICS = "assay:metrics"
 FEEDBACK, FEEDBACK_ORDER = "assay:{feedback}:said", "assay:{feedback}:order"
 API_KEYS = "assay:keys"
 QUOTAS = "assay:limit"
 """The prefix of the `limits` library's keys."""
 
-SCAN_PARTS = ("", ":items", ":todo", ":results", ":finished", ":key", ":webhook")
+SCAN_PARTS = ("", ":items", ":todo", ":results", ":finished", ":pages", ":key", ":webhook")
 """The suffixes of a scan's own keys."""
 
 
@@ -184,6 +193,11 @@ def host(name: str, part: str = "") -> str:
 def retries(address: str) -> str:
     """Return the key that counts how often an address's host asked to retry later."""
     return f"assay:retries:{address_hash(address)}"
+
+
+def robots(origin: str) -> str:
+    """Return the key of the robots.txt of an origin, such as ``https://example.com``."""
+    return "assay:robots:" + hashlib.sha256(origin.encode()).hexdigest()
 
 
 def usage(key_id: str, day: str) -> str:

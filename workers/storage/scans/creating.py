@@ -15,11 +15,20 @@ from redis import Redis
 from models.errors import CheckError
 from models.verdict import CheckItem
 from workers.fetching.addresses import Network
-from workers.fetching.urls import canonical_url
+from workers.fetching.urls import address_hash, canonical_url
 from workers.storage import keys
 from workers.storage.scans.index import ScanIndex
 from workers.storage.scans.reading import ScanReader
-from workers.storage.scans.records import Request, ScanItem, ScanSummary, Webhook, result_json
+from workers.storage.scans.records import (
+    Budget,
+    Expected,
+    Kind,
+    Request,
+    ScanItem,
+    ScanSummary,
+    Webhook,
+    result_json,
+)
 from workers.storage.scans.scripts import SCAN_RESULTS_TTL
 from workers.storage.scans.webhooks import WebhookStore
 
@@ -96,6 +105,8 @@ class ScanCreator:
         owner: str,
         force: bool,
         items: Iterable[ScanItem],
+        kind: Kind = "images",
+        budget: Budget | None = None,
         webhook: Webhook | None = None,
     ) -> ScanSummary:
         """Create a scan of the items; it becomes visible when all are written.
@@ -108,6 +119,8 @@ class ScanCreator:
             owner: the id of the caller.
             force: whether to fetch again what is cached already.
             items: read once, some at a time.
+            kind: what their URLs are.
+            budget: what pays for the images of pages; None if nothing is counted.
             webhook: where the scan's end is reported.
 
         Raises:
@@ -121,13 +134,21 @@ class ScanCreator:
         total = 0
         remaining = iter(items)
         while chunk := list(islice(remaining, _CHUNK)):
-            refused += self._write(scan_id, total, chunk, ranks)
+            if kind == "pages":
+                refused += self._write_pages(scan_id, total, len(refused), chunk, ranks)
+            else:
+                refused += self._write(scan_id, total, chunk, ranks)
             total += len(chunk)
             self._index.creating(scan_id)
         if self._redis.hlen(keys.scan(scan_id, ":items")) != total:
             raise ScanLostError(scan_id)
         since = created_at - (0 if force else self._revalidate_after)
         state = {"owner": owner, "force": int(force), "created_at": created_at, "since": since}
+        if kind == "pages":
+            left = total - len(refused)
+            state |= {"kind": kind, "pages": total, "pages_left": left, "next": len(refused)}
+            if budget is not None:
+                state |= {"quota": budget.quota, "subject": budget.subject}
         self._complete(scan_id, {**state, "total": total}, refused, webhook)
         self._index.list_for(owner, created_at, scan_id)
         if len(refused) == total:
@@ -157,6 +178,52 @@ class ScanCreator:
                 todo[index] = ranks[host]
                 ranks[host] += 1
             items[index] = json.dumps([url, address, custom_id])
+        self._send(scan_id, items, todo, results)
+        return list(results)
+
+    def _write_pages(
+        self,
+        scan_id: str,
+        start: int,
+        refused: int,
+        chunk: Sequence[ScanItem],
+        ranks: Counter[str],
+    ) -> list[int]:
+        """Write some pages; return the indexes of the lines of those that can never be fetched.
+
+        Args:
+            scan_id: the scan.
+            start: how many pages are written already.
+            refused: how many of them have lines.
+            chunk: the pages.
+            ranks: how many pages each host has.
+        """
+        items: dict[int, str] = {}
+        todo: dict[int, int] = {}
+        results: dict[int, str] = {}
+        hashes: list[str] = []
+        for number, (url, custom_id) in enumerate(chunk, start + 1):
+            expected: Expected = "any"
+            try:
+                address = canonical_url(url, self._allow_nets)
+            except CheckError as error:
+                index = refused + len(results)
+                results[index] = result_json(CheckItem.failed(url, error))
+                items[index] = json.dumps([url, None, custom_id, expected])
+            else:
+                host = urlsplit(address).netloc
+                todo[-number] = ranks[host]
+                ranks[host] += 1
+                items[-number] = json.dumps([url, address, custom_id, expected])
+                hashes.append(address_hash(address))
+        if hashes:
+            self._redis.sadd(keys.scan(scan_id, ":pages"), *hashes)
+        self._send(scan_id, items, todo, results)
+        return list(results)
+
+    def _send(
+        self, scan_id: str, items: dict[int, str], todo: dict[int, int], results: dict[int, str]
+    ) -> None:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(keys.scan(scan_id, ":items"), mapping=cast(Any, items))
             if todo:
@@ -164,7 +231,6 @@ class ScanCreator:
             if results:
                 pipe.hset(keys.scan(scan_id, ":results"), mapping=cast(Any, results))
             pipe.execute()
-        return list(results)
 
     def _complete(
         self, scan_id: str, state: dict[str, Any], refused: Sequence[int], webhook: Webhook | None

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 from redis import Redis
 
-from models.errors import ErrorCode
+from models.errors import CheckError, ErrorCode
 from models.verdict import CheckItem, ItemError
+from workers.fetching.urls import address_hash
 from workers.storage import keys
 from workers.storage.claims import LEASE
 from workers.storage.scans import scripts
 from workers.storage.scans.index import ScanIndex
-from workers.storage.scans.records import TakenItem, result_json
+from workers.storage.scans.records import (
+    MOST_ITEMS,
+    MOST_PAGES,
+    Budget,
+    Expected,
+    PageImage,
+    TakenItem,
+    result_json,
+)
 from workers.storage.scans.scripts import LONGEST_DEFERRAL, script_args, script_keys
 from workers.storage.verdict_cache import CacheEntry
 
@@ -22,6 +34,14 @@ _CANCELLED = CheckItem(
     url="",
     status="failed",
     error=ItemError(code=ErrorCode.CANCELLED, detail="The scan was cancelled before its turn."),
+)
+_TOO_MANY = CheckItem.failed(
+    "",
+    CheckError(
+        ErrorCode.LEFT_OUT,
+        f"Some of its images or pages were left out. A scan reads at most {MOST_PAGES:,} pages, "
+        f"and has at most {MOST_ITEMS:,} images.",
+    ),
 )
 _CHUNK = 1000
 """Items that are cancelled at once."""
@@ -40,6 +60,7 @@ class ScanItems:
         self._index = index
         self._take = redis.register_script(scripts.TAKE)
         self._record = redis.register_script(scripts.RECORD)
+        self._expand = redis.register_script(scripts.EXPAND)
         self._renew = redis.register_script(scripts.RENEW)
         self._defer = redis.register_script(scripts.DEFER)
         self._prolong = redis.register_script(scripts.PROLONG)
@@ -98,8 +119,8 @@ class ScanItems:
                 self._index.ended(scan_id, float(expires_at))
             return int(rest[0]) if rest else 0
         return [
-            TakenItem(scan_id, int(index), url, address, float(since), float(created_at))
-            for index, (url, address, _) in zip(rest[::2], map(json.loads, rest[1::2]), strict=True)
+            TakenItem.of(scan_id, int(index), item, float(since), float(created_at))
+            for index, item in zip(rest[::2], rest[1::2], strict=True)
         ]
 
     def record(self, item: TakenItem, entry: CacheEntry) -> bool:
@@ -117,6 +138,55 @@ class ScanItems:
         if expires_at is not None:
             self._index.ended(item.scan_id, float(expires_at))
         return bool(recorded)
+
+    def budget(self, scan_id: str) -> Budget | None:
+        """Return what pays for the images of a scan of pages; None if nothing is counted."""
+        raw = self._redis.hmget(keys.scan(scan_id), ["quota", "subject"])
+        quota, subject = cast("list[bytes | None]", raw)
+        return Budget(quota.decode(), subject.decode()) if quota and subject else None
+
+    def expand(
+        self,
+        item: TakenItem,
+        images: Sequence[PageImage],
+        pages: Sequence[tuple[str, Expected]] = (),
+        error: CheckError | None = None,
+    ) -> None:
+        """Replace a page by its images and by the pages that it lists, unless it has ended.
+
+        Pages that the scan knows already are not added again. Nothing is added to a cancelled scan.
+
+        Args:
+            item: the page.
+            images: its images.
+            pages: canonical URLs, and what each may be.
+            error: what to report of the page itself. If it is None and all fits into the scan, the
+                page leaves no line.
+        """
+        hosts: Counter[str] = Counter()
+
+        def item_and_rank(address: str, *more: str) -> tuple[str, int]:
+            host = urlsplit(address).netloc
+            hosts[host] += 1
+            return json.dumps([address, address, item.custom_id, *more]), hosts[host]
+
+        args: list[str | int] = []
+        for image in images:
+            args += item_and_rank(image.url, image.page, image.place)
+        for address, expected in pages:
+            args += [address_hash(address), *item_and_rank(address, expected)]
+        own = result_json(CheckItem.failed("", error)) if error else ""
+        expires_at = self._expand(
+            keys=script_keys(item.scan_id),
+            args=[
+                *script_args(item.scan_id),
+                *(item.index, MOST_ITEMS, MOST_PAGES),
+                *(own, result_json(_TOO_MANY), result_json(_CANCELLED)),
+                *(len(images), *args),
+            ],
+        )
+        if expires_at is not None:
+            self._index.ended(item.scan_id, float(expires_at))
 
     def renew(self, item: TakenItem) -> None:
         """Extend the lease of a taken item to `LEASE` seconds from now."""

@@ -10,6 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.verdict import CheckItem
 
+Kind = Literal["images", "pages"]
+"""What the URLs of a scan are."""
+Expected = Literal["any", "site map", "page"]
+"""What a page of a scan may be. Only what its owner names may be anything."""
+
+MOST_ITEMS = 50_000
+"""Of a scan, with those that its pages add."""
+MOST_PAGES = 5_000
+"""Of a scan of pages, with those of its site maps and feeds."""
+
 
 class ScanItem(NamedTuple):
     """One URL of a scan, as its owner gave it."""
@@ -26,6 +36,26 @@ class Webhook:
     """Canonical."""
     secret: str = field(repr=False)
     """Signs the messages; never logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The quota that pays for what the pages of a scan add."""
+
+    quota: str
+    """As the library `limits` writes it: ``100000 per 1 day``."""
+    subject: str
+    """Who pays."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """An image of a page."""
+
+    url: str
+    """Canonical."""
+    page: str
+    place: str
 
 
 class Delivery(BaseModel):
@@ -59,7 +89,10 @@ class ScanSummary(BaseModel):
     expires_at: float | None = Field(
         default=None, description="When an ended scan is forgotten (Unix s)."
     )
-    total: int
+    kind: Kind = "images"
+    pages: int = Field(default=0, description="Pages found so far, with site maps and feeds.")
+    pages_left: int = Field(default=0, description="Those that are not read yet.")
+    total: int = Field(description="Items so far; a page counts as one until it is read.")
     done: int = Field(description="Items that have a verdict.")
     failed: int
     cancelled: int
@@ -99,16 +132,21 @@ class ScanResult(BaseModel):
 
     index: int = Field(description="Its place in the scan, from 0.")
     custom_id: str | None = None
+    page: str | None = None
+    place: str | None = None
     item: CheckItem
 
     @classmethod
     def of(cls, index: int, item: bytes, result: bytes | None) -> Self:
         """Read an item as it was written when the scan was created, and its result, if any."""
-        url, _, custom_id = json.loads(item)
+        url, _, custom_id, *more = json.loads(item)
+        page, place = {0: (None, None), 1: (url, None)}.get(len(more)) or more
         found = json.loads(result) if result else {"status": "pending"}
         return cls(
             index=index,
             custom_id=custom_id,
+            page=page,
+            place=place,
             item=CheckItem.model_validate({"url": url, **found}),
         )
 
@@ -124,12 +162,28 @@ class TakenItem:
 
     scan_id: str
     index: int
+    """Negative for a page."""
     url: str
     address: str
     """The canonical URL."""
     since: float
     """Unix s. A cache entry from before this is too old."""
     created_at: float
+    custom_id: str | None = None
+    expected: Expected | None = None
+    """What it may be, if it is a page."""
+    of_page: bool = False
+    """Whether it is an image that was found on a page."""
+
+    @classmethod
+    def of(cls, scan_id: str, index: int, item: bytes, since: float, created_at: float) -> Self:
+        """Read an item as it is written in the scan."""
+        url, address, custom_id, *more = json.loads(item)
+        expected = more[0] if len(more) == 1 else None
+        return cls(
+            *(scan_id, index, url, address, since, created_at, custom_id, expected),
+            of_page=len(more) == 2,
+        )
 
 
 class Request(NamedTuple):

@@ -11,22 +11,34 @@ SCAN_RESULTS_TTL = 7 * 24 * 3600
 
 
 def script_keys(scan_id: str) -> list[str]:
-    """Return the keys that `TAKE` and `RECORD` work on."""
-    return [keys.scan(scan_id, part) for part in keys.SCAN_PARTS[:5]]
+    """Return the keys that `TAKE`, `RECORD` and `EXPAND` work on."""
+    return [keys.scan(scan_id, part) for part in keys.SCAN_PARTS[:6]]
 
 
 def script_args(scan_id: str) -> list[str | int]:
-    """Return the first arguments of `TAKE` and `RECORD`."""
+    """Return the first arguments of `TAKE`, `RECORD` and `EXPAND`."""
     return [keys.scan(scan_id, ":changed"), SCAN_RESULTS_TTL]
 
 
-# What the scripts share. KEYS: scan, items, todo, results, finished. ARGV[1]: the channel of
-# changes, ARGV[2]: how long an ended scan is kept.
+# What the scripts share. KEYS: scan, items, todo, results, finished, pages. ARGV[1]: the channel of
+# changes, ARGV[2]: how long an ended scan is kept. A page that ends gets an index of its own.
 _LUA = """
-local scan, items, todo, results, finished = unpack(KEYS)
+local scan, items, todo, results, finished, pages = unpack(KEYS)
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
+local function end_page(index)
+  redis.call('HDEL', items, index)
+  redis.call('ZREM', todo, index)
+  redis.call('HINCRBY', scan, 'pages_left', -1)
+end
 local function end_item(index, outcome, count, label)
+  if tonumber(index) < 0 then
+    local page = redis.call('HGET', items, index)
+    if not page then return 0 end
+    end_page(index)
+    index = redis.call('HINCRBY', scan, 'next', 1) - 1
+    redis.call('HSET', items, index, page)
+  end
   if redis.call('HSETNX', results, index, outcome) == 0 then return 0 end
   redis.call('ZREM', todo, index)
   redis.call('RPUSH', finished, index)
@@ -88,6 +100,54 @@ if redis.call('EXISTS', scan) == 0 then return {0, false} end
 local recorded = end_item(ARGV[3], ARGV[4], ARGV[5], ARGV[6])
 if recorded == 1 then changed() end
 return {recorded, redis.call('HGET', scan, 'expires_at')}
+"""
+)
+
+# Replace the page ARGV[3] by its images and further pages, up to ARGV[4] items and ARGV[5] pages in
+# all. The page keeps a line of its own if ARGV[6], an error, is not empty; if something was left
+# out, with ARGV[7]; if the scan was cancelled, with ARGV[8]. ARGV[9]: the number of images. Then
+# come pairs of item and rank for the images, and triples of address, item and rank for the pages.
+# Returns when an ended scan is deleted (Unix s).
+EXPAND = (
+    _LUA
+    + """
+if redis.call('EXISTS', scan) == 0 or redis.call('HEXISTS', items, ARGV[3]) == 0 then return end
+local state, total = unpack(redis.call('HMGET', scan, 'state', 'total'))
+local own, kind = ARGV[6], 'failed'
+local room = ARGV[4] - total
+local known = redis.call('SCARD', pages)
+local function add(index, item, rank)
+  redis.call('HSET', items, index, item)
+  redis.call('ZADD', todo, rank, index)
+  redis.call('HINCRBY', scan, 'total', 1)
+  room = room - 1
+end
+local first_page = 10 + 2 * ARGV[9]
+if state == 'cancelled' then
+  own, kind = ARGV[8], 'cancelled'
+else
+  for n = 10, first_page - 1, 2 do
+    if room <= 0 then own = ARGV[7]; break end
+    add(redis.call('HINCRBY', scan, 'next', 1) - 1, ARGV[n], ARGV[n + 1])
+  end
+  for n = first_page, #ARGV, 3 do
+    if redis.call('SISMEMBER', pages, ARGV[n]) == 0 then
+      if room <= 0 or known >= tonumber(ARGV[5]) then own = ARGV[7]; break end
+      redis.call('SADD', pages, ARGV[n])
+      known = known + 1
+      add(-redis.call('HINCRBY', scan, 'pages', 1), ARGV[n + 1], ARGV[n + 2])
+      redis.call('HINCRBY', scan, 'pages_left', 1)
+    end
+  end
+end
+if own == '' then
+  end_page(ARGV[3])
+  redis.call('HINCRBY', scan, 'total', -1)
+else
+  end_item(ARGV[3], own, kind, '')
+end
+changed()
+return redis.call('HGET', scan, 'expires_at')
 """
 )
 

@@ -13,10 +13,10 @@ from typing import cast
 import structlog
 from redis import Redis, RedisError
 
-from backend.schemas.usage import DAYS
 from workers.storage import keys
+from workers.storage.keys import USAGE_DAYS
 
-_TTL = (DAYS + 1) * 24 * 3600
+_TTL = (USAGE_DAYS + 1) * 24 * 3600
 
 log = structlog.get_logger()
 
@@ -46,19 +46,19 @@ class UsageStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def count(self, key_id: str, urls: int) -> None:
-        """Count an accepted request. If Redis fails, this is only logged."""
+    def count(self, key_id: str, urls: int, *, requests: int = 1) -> None:
+        """Count an accepted request, or 0 of them and URLs. If Redis fails, this is only logged."""
         name = keys.usage(key_id, _today().isoformat())
         try:
             with self._redis.pipeline(transaction=False) as pipe:
-                pipe.hincrby(name, "requests", 1)
+                pipe.hincrby(name, "requests", requests)
                 pipe.hincrby(name, "urls", urls)
                 pipe.expire(name, _TTL)
                 pipe.execute()
         except RedisError as error:
             log.warning("usage_not_counted", error=type(error).__name__)
 
-    def days(self, key_id: str, count: int = DAYS) -> list[Day]:
+    def days(self, key_id: str, count: int = USAGE_DAYS) -> list[Day]:
         """Return the usage of a key on the last days, today first.
 
         Raises:
