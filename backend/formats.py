@@ -46,6 +46,7 @@ class Row:
     url: str
     custom_id: str | None
     columns: Mapping[str, str]
+    page: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class JsonLines:
         if not isinstance(index, int):
             raise TypeError("not an index")
         columns = {name: item[name] for name in item if name not in ScanLine.model_fields}
-        row = Row(index, _text(item["url"]), custom_id, columns)
+        row = Row(index, _text(item["url"]), custom_id, columns, item.get("page"))
         if item["status"] == "failed":
             error = item["error"]
             return Result(row, "failed", _text(error["code"]), _text(error["detail"]))
@@ -171,7 +172,8 @@ class Csv:
         (cells,) = csv.reader([line.decode()], strict=True)
         ours = dict(zip(self._ours, cells, strict=False))
         columns = dict(zip(self._own, cells[len(self._ours) :], strict=True))
-        row = Row(int(ours["index"]), ours["url"], ours["custom_id"], columns)
+        page = ours.get("page")
+        row = Row(int(ours["index"]), ours["url"], ours["custom_id"], columns, page)
         outcome = ours["label"] or ours["status"]
         return Result(row, outcome, ours["error_code"] or None, ours["error_detail"] or None)
 

@@ -52,6 +52,9 @@ class DecodedImage:
     frames: int
 
 
+WEB_PAGE = "This is a web page, not an image. A scan of pages can check its images."
+"""What the error says of HTML."""
+
 # Magic bytes, from each format's specification. The list follows the WHATWG MIME Sniffing standard,
 # section 6.1, and adds TIFF, AVIF and the valid header sizes of BMP.
 _SUPPORTED = {
@@ -75,7 +78,7 @@ _UNSUPPORTED = {
 # The tags by which browsers recognise HTML (WHATWG MIME Sniffing, section 7.1), but for rare ones.
 _HTML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,1024}?-->\s*)?"
-    rb"<(?:!doctype\s+html|html|head|body|title|script|meta|link|div|p|h1|table|a|br)[\s>]",
+    rb"<(?:!doctype\s+html|html|head|body|title|script|style|meta|link|div|p|h1|img|table|a|br)[\s>]",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -102,7 +105,7 @@ def sniff(data: bytes) -> str:
     if _HTML.match(data):
         raise ImageError(
             ErrorCode.NOT_AN_IMAGE,
-            "This is a web page, not an image. A scan of pages checks its images.",
+            WEB_PAGE,
         )
     raise ImageError(ErrorCode.NOT_AN_IMAGE, "The file is not an image.")
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from backend.cli.output import Tally
 from backend.client import LimitedError, UnreachableError
+from backend.schemas.scans import ScanLine
 from models.sentences import error_rate
 from models.verdict import CheckItem, Label, Verdict
 
@@ -86,6 +87,8 @@ def _plain(item: CheckItem) -> str:
 def _words(item: CheckItem) -> Text:
     text = Text()
     text.append(f"{printable(item.url)}\n", style="bold")
+    if isinstance(item, ScanLine) and item.page and item.place:
+        text.append(f"  on {printable(item.page)}: {printable(item.place)}\n", style="dim")
     if item.verdict is not None:
         _append_verdict(text, item.verdict)
     elif item.error is not None:
@@ -187,6 +190,11 @@ class ScanProgress:
         """Show that one more result was counted."""
         self._bar.advance(self._task)
         self._print_line(_SECONDS_BETWEEN_LINES)
+
+    def expect(self, total: int) -> None:
+        """Take a new total, with the results of earlier runs. That of a scan of pages grows."""
+        self._total = total
+        self._bar.update(self._task, total=total)
 
     def wait(self, reason: UnreachableError, seconds: float) -> None:
         """Show that the scan waits for a quota or the server. Any thread may call this."""

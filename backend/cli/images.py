@@ -78,8 +78,8 @@ def check(
     """Check whether images are likely AI-made.
 
     Files and standard input (-) are checked without a server. URLs are checked by the server on
-    this machine if it runs, and without one otherwise. Exits with 1 if any image could not be
-    checked.
+    this machine if it runs, and without one otherwise. Of a web page, the images are checked. Exits
+    with 1 if any image could not be checked.
     """
     from backend.cli.console import item_printer
     from backend.cli.local import LocalChecker
@@ -106,6 +106,7 @@ def check(
 
 def _check(targets: list[str], settings: Settings, local: LocalChecker) -> Iterator[CheckItem]:
     """Check files and URLs, in order."""
+    from backend.cli.pages_command import check_page, is_page
     from backend.client import Client, local_server
     from backend.lists import is_web_url, reason
     from models.errors import CheckError, ErrorCode
@@ -118,7 +119,8 @@ def _check(targets: list[str], settings: Settings, local: LocalChecker) -> Itera
         if target == STDIN:
             yield local.check_stream(target, sys.stdin.buffer)
         elif is_web_url(target):
-            yield next(of_urls)
+            item = next(of_urls)
+            yield from check_page(target, settings) if is_page(item) else [item]
         elif os.path.exists(target):  # noqa: PTH110
             yield local.check_file(target)
         else:
@@ -187,6 +189,16 @@ ServerAddress = Annotated[
 ]
 
 
+Pages = Annotated[
+    bool,
+    typer.Option(
+        "--pages",
+        help="The list names web pages, site maps or feeds; LIST may be the URL of one. Their "
+        "images are checked.",
+    ),
+]
+
+
 def scan(
     lists: Lists,
     output: OutputFile = "results.jsonl",
@@ -197,6 +209,7 @@ def scan(
     form: FormatOption = None,
     excel: Excel = False,
     server: ServerAddress = None,
+    pages: Pages = False,
     key: Key = None,
 ) -> None:
     """Check many images. Each row of the list gets one line in the results.
@@ -209,10 +222,14 @@ def scan(
     with the URLs that it has, up to 50,000, and the next run fetches their results. With `-o -`,
     Ctrl-C cancels them.
 
+    With `--pages`, each image of each page gets a line, with its page and its place there. It obeys
+    robots.txt, and follows no links.
+
     An image that cannot be checked is a result too. Exits with 1 if the scan ended early, or if no
     image could be checked.
     """
-    from backend.cli.inputs import InputError, read_inputs
+    from backend.cli.inputs import InputError, read_inputs, read_pages
+    from backend.cli.pages_command import run_pages
     from backend.cli.scan_command import Output, run
     from backend.client.api_connection import server_address
     from models.verdict import Label
@@ -221,26 +238,24 @@ def scan(
         raise typer.BadParameter("--retry needs the file of an earlier run: name it with -o")
     if excel and (form is Form.JSONL or (form is None and output.lower().endswith(".jsonl"))):
         raise typer.BadParameter("--excel is for CSV: name an output that ends in .csv")
+    if pages and (label or retry or order is Order.INPUT):
+        raise typer.BadParameter("--pages goes with neither --label, --retry nor --order")
     settings = _with_key(read_settings(), key)
     try:
         address = None if server is None else server_address(server)
-        inputs = read_inputs(lists, column)
+        inputs = (read_pages if pages else read_inputs)(lists, column)
     except (InputError, ValueError) as error:
         fail(str(error), MISUSED)
     stop_in_order()
-    run(
-        inputs,
-        Output(
-            Path(output),
-            form=form,
-            bom=excel,
-            labels=frozenset(map(Label, label or ())),
-            in_order=order is Order.INPUT,
-            retry=retry is not None,
-        ),
-        settings,
-        address,
+    place = Output(
+        Path(output),
+        form=form,
+        bom=excel,
+        labels=frozenset(map(Label, label or ())),
+        in_order=order is Order.INPUT,
+        retry=retry is not None,
     )
+    (run_pages if pages else run)(inputs, place, settings, address)
 
 
 def _with_key(settings: Settings, key: str | None) -> Settings:

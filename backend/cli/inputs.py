@@ -90,9 +90,35 @@ def read_inputs(given: Sequence[str], column: str | None = None) -> list[Input]:
     return [replace(each, index=index) for index, each in enumerate(inputs)]
 
 
+def read_pages(given: Sequence[str], column: str | None = None) -> list[Input]:
+    """Read the pages, site maps and feeds of a scan of pages.
+
+    Args:
+        given: their URLs; or lists with them, as for `read_inputs`.
+        column: the column or JSON key with the URL. None: a usual title, such as ``url``.
+
+    Returns:
+        An input for each, in order, without repetitions.
+
+    Raises:
+        InputError: something does not exist, is not a list, or names what is not on the web.
+    """
+    found: dict[str, Input] = {}
+    for one in given:
+        for each in [Input(0, one)] if is_web_url(one) else _read(one, column):
+            if not is_web_url(each.name) or each.fault:
+                fault = each.fault or "Only http and https URLs are read as pages."
+                raise InputError(f"{each.name or 'an empty row'}: {fault}")
+            found.setdefault(each.name, each)
+    return [replace(each, index=index) for index, each in enumerate(found.values())]
+
+
 def _read(given: str, column: str | None) -> Iterator[Input]:
     if is_web_url(given):
-        raise InputError(f"{given} is not a list. For one URL, use: assay check {given}")
+        raise InputError(
+            f"{given} is not a list. For one URL, use: assay check {given}. "
+            "For the images of a page or site map, add --pages."
+        )
     path = Path(given)
     try:
         if given == STDIN:
@@ -147,9 +173,14 @@ def _file(path: Path) -> Input:
     return Input(0, _one_line(os.fsencode(path).decode(errors="replace")), path)
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a file's name or a URL's path ends as that of an image."""
+    return _IMAGE_NAME.fullmatch(name) is not None
+
+
 def _is_image(path: Path) -> bool:
     """Return whether it is an image by its name or first bytes, even of an unsupported format."""
-    if _IMAGE_NAME.fullmatch(path.name):
+    if is_image_name(path.name):
         return True
     try:
         with path.open("rb") as file:

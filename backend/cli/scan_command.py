@@ -50,8 +50,12 @@ class Output:
     in_order: bool = False
     retry: bool = False
 
-    def format(self, columns: Sequence[str]) -> Format:
+    def format(self, columns: Sequence[str] = (), *, pages: bool = False) -> Format:
         """Return how results are written, with these columns of the list's own.
+
+        Args:
+            columns: their titles.
+            pages: whether the results are of a scan of pages.
 
         Raises:
             ResultsError: the file's name does not say the format.
@@ -59,7 +63,7 @@ class Output:
         form = self.form or ("csv" if self.bom else _FORMATS.get(self.path.suffix.lower()))
         if form is None and self.path != STDOUT:
             raise ResultsError(f"The format of {self.path} is unknown: name it .jsonl or .csv.")
-        return Csv(columns, bom=self.bom) if form == "csv" else JsonLines(columns)
+        return Csv(columns, bom=self.bom, pages=pages) if form == "csv" else JsonLines(columns)
 
     @contextmanager
     def open(self, inputs: Sequence[Input]) -> Iterator[Results]:
@@ -101,9 +105,9 @@ def run(inputs: Sequence[Input], output: Output, settings: Settings, server: str
         except RefusedError as error:
             fail(f"{error} {_left(results, inputs)}", FAILED)
         except (ServerError, ScanError) as error:
-            fail(f"{_reason(error)} {_left(results, inputs)} {how}", FAILED)
+            fail(f"{reason(error)} {_left(results, inputs)} {how}", FAILED)
     if inputs and set(+results.tally.outcomes) <= {"failed"}:
-        fail(_no_verdict(results.tally), FAILED)
+        fail(no_verdict(results.tally), FAILED)
 
 
 def _run(results: Results, output: Output, settings: Settings, server: str | None) -> None:
@@ -116,7 +120,7 @@ def _run(results: Results, output: Output, settings: Settings, server: str | Non
     total = len(left) + len(again)
     seconds = 0.0
     if total:
-        with _server(settings, server) as client:
+        with connected(settings, server) as client:
             started_at = time.monotonic()
             shown = output.path != STDOUT or not sys.stdout.isatty()
             with ScanProgress(results.tally, left=total, shown=shown) as progress:
@@ -176,7 +180,7 @@ def _in_order(rows: Sequence[Input], found: Iterable[Result]) -> Iterator[Result
 
 
 @contextmanager
-def _server(settings: Settings, given: str | None) -> Iterator[Client]:
+def connected(settings: Settings, given: str | None) -> Iterator[Client]:
     """Give the named server, or the one that runs here, or one for as long as the scan takes."""
 
     def client(server: str) -> Client:
@@ -194,7 +198,8 @@ def _server(settings: Settings, given: str | None) -> Iterator[Client]:
 # Messages of a run that ended early, or without any verdict
 
 
-def _reason(error: ServerError | ScanError) -> str:
+def reason(error: ServerError | ScanError) -> str:
+    """Return why a run ended early, as a sentence."""
     if not isinstance(error, LimitedError):
         return str(error)
     if not error.retry_after:
@@ -211,7 +216,8 @@ def _left(results: Results, inputs: Sequence[Input]) -> str:
     return f"{left:,} of {counted(len(inputs), 'image')} {'is' if left == 1 else 'are'} left."
 
 
-def _no_verdict(tally: Tally) -> str:
+def no_verdict(tally: Tally) -> str:
+    """Return why a run has no verdict at all, as a sentence."""
     ((code, count),) = tally.errors.most_common(1)
     return (
         f"none of {counted(tally.outcomes.total(), 'image')} could be checked; most often, "

@@ -20,9 +20,9 @@ from backend.app import create_app
 from backend.client import Client
 from backend.schemas.usage import DAYS
 from backend.supervisor import Supervisor
-from workers.storage.usage import Day, UsageStore
 from tests.backend.conftest import bearer
 from tests.conftest import settings_at
+from workers.storage.usage import Day, UsageStore
 
 BAD_URL = "x:"
 """Refused in the API itself, so that no worker is needed."""

@@ -10,7 +10,6 @@ import pytest
 from pytest_httpserver import HTTPServer
 from redis import Redis, RedisError
 
-from workers.storage.usage import UsageStore
 from tests.conftest import settings_at, stores_of, until
 from tests.machines.redises import Node, cluster
 from tests.machines.roles import api, check, pictures, role, status, until_done
@@ -29,6 +28,7 @@ from tests.workers.webhooks.test_deliver import *  # noqa: F403
 from tests.workers.webhooks.test_deliver_faults import *  # noqa: F403
 from workers.storage.connection import connect, get_many
 from workers.storage.stores import Stores
+from workers.storage.usage import UsageStore
 
 
 @pytest.fixture(scope="module")

@@ -188,7 +188,7 @@ def _read_list(
     )
     _feed(parser, data)
     left_out = None
-    if any(entry.level_name == "FATAL" for entry in parser.error_log):
+    if any(entry.level_name == "FATAL" for entry in parser.feed_error_log):
         left_out = "The XML is damaged. What could not be read was left out."
     if expected == "site map" and target.site_maps:
         raise CheckError(ErrorCode.NOT_A_PAGE, "An index of site maps lists another index.")

@@ -34,7 +34,7 @@ _DESCRIPTOR = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)[wx]")
 _WIDTH_QUERY = re.compile(r"(min|max)-width\s*:\s*(\d{1,6}(?:\.\d{1,3})?)(px|r?em)")
 # An unquoted url() with a parenthesis is not valid (CSS Syntax §4.3.6).
 _CSS_URL = re.compile(
-    r"""url\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|((?:[^()\\"'\s]|\\.)*))\s*\)""",
+    r"""url\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|((?>[^()\\"'\s]|\\[0-9a-f]{1,6}\s?|\\.)*+))\s*\)""",
     re.IGNORECASE | re.DOTALL,
 )
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.IGNORECASE | re.DOTALL)

@@ -33,7 +33,9 @@ async function createScan() {
   }
   const { body, type } = await listBody(file, text);
   const column = find("#column").value.trim();
-  const query = column ? `?${new URLSearchParams({ column })}` : "";
+  const kind = find("#pages").checked ? "pages" : "";
+  const given = Object.entries({ column, kind }).filter(([, value]) => value);
+  const query = given.length ? `?${new URLSearchParams(given)}` : "";
   const headers = { "Content-Type": type };
   const scan = await json(`/v1/scans${query}`, { method: "POST", headers, body });
   location.hash = `#scan=${scan.id}`;
@@ -58,7 +60,7 @@ async function follow(id, signal) {
   });
 }
 
-function showProgress({ status, counts, labels, rate, eta, created_at }) {
+function showProgress({ status, counts, pages, labels, rate, eta, created_at }) {
   const { total, pending, failed, cancelled } = counts;
   const parts = [
     ...Object.entries(labels).map(([label, number]) => [words.states[label], number]),
@@ -71,7 +73,9 @@ function showProgress({ status, counts, labels, rate, eta, created_at }) {
   find("#labels").replaceChildren(
     ...parts.filter(([, number]) => number).map(([name, number]) => make("li", {}, `${name}: ${count(number)}`)),
   );
-  const pace = rate ? `${rate.toFixed(1)} images a second, ${duration(eta)} left` : "Starting …";
+  const unread = pages ? pages.found - pages.read : 0;
+  const left = unread ? `${count(unread)} pages to read` : `${duration(eta)} left`;
+  const pace = rate ? `${rate.toFixed(1)} images a second, ${left}` : "Starting …";
   const now = status === "cancelled" ? "Cancelling. Images that are being checked are finished." : pace;
   find("#pace").textContent = pending ? now : `Started on ${moment(created_at)}`;
   find("#cancel").hidden = status !== "running";

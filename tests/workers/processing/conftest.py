@@ -17,8 +17,10 @@ from tests.workers.processing.jobs import job
 from workers.celery_app import make_celery
 from workers.fetching.client import Fetcher
 from workers.fetching.host_limits import HostLimiter
+from workers.pages.robots import Robots
 from workers.processing import resolve
 from workers.processing.batch import BatchRunner
+from workers.processing.read_pages import PageReader
 from workers.processing.resolve import HostSlots, UrlResolver
 from workers.processing.work_items import begin_items, begin_jobs
 from workers.scheduling.dispatch import Dispatcher
@@ -86,17 +88,23 @@ def make(stores: Stores, hosts: HostLimiter, uploads: Uploads, celery: Celery) -
         def maker(ensemble: CountingEnsemble) -> BatchRunner:
             leases = Leases()
             wait_queues = WaitQueues(hosts, stores, celery, Dispatcher(stores, celery))
+            slots = HostSlots(hosts, wait_queues)
+            robots = Robots(stores.redis, LOOPBACK)
             resolver = UrlResolver(
                 stores.cache,
                 stores.similar,
                 stores.image_locks,
-                HostSlots(hosts, wait_queues),
+                slots,
                 Fetcher(LOOPBACK),
                 uploads,
                 ensemble,
                 leases,
+                robots,
             )
-            runner = BatchRunner(resolver, stores.cache, uploads, leases)
+            pages = PageReader(
+                stores, slots, robots, leases, charge=lambda *_, **__: True, allow_nets=LOOPBACK
+            )
+            runner = BatchRunner(resolver, pages, stores.cache, uploads, leases)
             at_the_end.callback(runner.close)
             return runner
 

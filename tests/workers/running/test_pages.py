@@ -37,7 +37,8 @@ def page(site: HTTPServer, path: str, body: str) -> str:
     return site.url_for(path)
 
 
-def pictures(site: HTTPServer) -> None:
+def pictures(site: HTTPServer, robots: str = "") -> None:
+    site.expect_request("/robots.txt").respond_with_data(robots)
     for number, path in enumerate(("/a.png", "/b.png", "/c.png", "/private/d.png")):
         site.expect_request(path).respond_with_data(encoded(drawing(number)), content_type="x/y")
 
@@ -81,8 +82,7 @@ def test_the_images_of_a_site_map_are_judged_by_page(
     worker: psutil.Process, stores: Stores, site: HTTPServer
 ) -> None:
     assert worker.is_running()
-    site.expect_request("/robots.txt").respond_with_data(ROBOTS)
-    pictures(site)
+    pictures(site, ROBOTS)
     page(site, "/1", '<img src="/a.png"><meta property="og:image" content="/a.png">')
     page(site, "/2", '<img src="/b.png"><img srcset="/c.png 800w, /a.png 1600w">')
     page(site, "/3", "<p>Only text.")
