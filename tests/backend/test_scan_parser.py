@@ -40,7 +40,7 @@ def read(
 ) -> tuple[list[ScanItem], bool]:
     data = body if isinstance(body, bytes) else body.encode()
     with receive(request_of(data, content_type)) as received:
-        items, force, _ = parse_scan(received, column, force=force)
+        items, force, *_ = parse_scan(received, column, force=force)
         return list(items), force
 
 

@@ -33,7 +33,7 @@ async function createScan() {
   }
   const { body, type } = await listBody(file, text);
   const column = find("#column").value.trim();
-  const kind = find("#pages").checked ? "pages" : "";
+  const kind = find("#are-pages").checked ? "pages" : "";
   const given = Object.entries({ column, kind }).filter(([, value]) => value);
   const query = given.length ? `?${new URLSearchParams(given)}` : "";
   const headers = { "Content-Type": type };

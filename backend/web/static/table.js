@@ -95,7 +95,7 @@ export class Table {
 
 const compare = (a, b) => (a < b ? -1 : Number(a > b));
 
-function imageCell({ url, custom_id }, thumbnails) {
+function imageCell({ url, custom_id, page, place }, thumbnails) {
   const isWeb = /^https?:/i.test(url);
   const name = isWeb
     ? make("a", { href: url, target: "_blank", rel: "noreferrer" }, url)
@@ -103,6 +103,7 @@ function imageCell({ url, custom_id }, thumbnails) {
   return [
     ...(thumbnails && isWeb ? [thumbnail(url)] : []),
     name,
+    ...(place ? [make("small", {}, `${place} on ${page}`)] : []),
     ...(custom_id ? [make("small", {}, custom_id)] : []),
   ];
 }

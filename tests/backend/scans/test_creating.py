@@ -9,8 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from tests.backend.scans.helpers import URLS, begin, lines, problem
+from tests.backend.scans.helpers import URLS, begin, finish, lines, problem
 from workers.storage.scans import Scans
+from workers.storage.scans.records import PageImage
 
 
 def test_a_new_scan_says_what_it_is_and_where_to_ask_for_more(client: FlaskClient) -> None:
@@ -31,6 +32,49 @@ def test_a_new_scan_says_what_it_is_and_where_to_ask_for_more(client: FlaskClien
         "events": f"{path}/events",
     }
     assert client.get(path).json["id"] == scan["id"]
+
+
+@pytest.mark.parametrize(
+    "request_of_pages",
+    [
+        {"json": {"urls": ["http://127.0.0.1/1", "no url"], "kind": "pages"}},
+        {
+            "data": b"http://127.0.0.1/1\nftp://x/\n",
+            "content_type": "text/plain",
+            "query_string": "kind=pages",
+        },
+    ],
+)
+def test_a_scan_of_pages_grows_by_the_images_of_its_pages(
+    client: FlaskClient, scans: Scans, request_of_pages: dict[str, Any]
+) -> None:
+    scan = client.post("/v1/scans", **request_of_pages).json
+    assert scan["pages"] == {"found": 2, "read": 1}
+    assert scan["counts"] == {"total": 2, "pending": 1, "done": 0, "failed": 1, "cancelled": 0}
+    (work,) = scans.items.take(5)
+    found = [PageImage(f"http://127.0.0.1/{n}.jpg", work.url, f"img {n}") for n in (1, 2)]
+    scans.items.expand(work, found)
+    scans.items.expand(work, found)  # by a worker that had lost its lease
+    scan = client.get(scan["links"]["self"]).json
+    assert scan["pages"] == {"found": 2, "read": 2}
+    assert scan["counts"] == {"total": 3, "pending": 2, "done": 0, "failed": 1, "cancelled": 0}
+    finish(scans, "ai", "real")
+    rows = lines(client.get(scan["links"]["results"]))
+    assert [(row["index"], row["page"][-2:], row.get("place")) for row in rows] == [
+        (0, rows[0]["url"][-2:], None),
+        (1, "/1", "img 1"),
+        (2, "/1", "img 2"),
+    ]
+    table = client.get(scan["links"]["results"], query_string="format=csv").text.splitlines()
+    assert table[0].endswith(",error_detail,page,place")
+    assert table[2].endswith(",http://127.0.0.1/1,img 1")
+
+
+def test_a_scan_has_a_known_kind_and_at_most_5000_pages(client: FlaskClient) -> None:
+    urls = ["http://127.0.0.1/"] * 5001
+    for body in ({"urls": urls, "kind": "pages"}, {"urls": urls[:1], "kind": "page"}):
+        answer = client.post("/v1/scans", json=body)
+        assert answer.status_code == 422, answer.text
 
 
 def test_a_scan_of_nothing_that_can_be_fetched_has_ended_when_it_begins(

@@ -93,7 +93,8 @@ def images(text: str | bytes, content_type: str = "text/html") -> list[str]:
             ["/a.jpg (JSON-LD)"],
         ),
         (
-            '<script>"<img src=/a.jpg>"</script><!-- <img src=/b.jpg> --><style><img src=c></style>',
+            '<script>"<img src=/a.jpg>"</script><!-- <img src=/b.jpg> -->'
+            "<style><img src=c></style>",
             [],
         ),
         # Each once
