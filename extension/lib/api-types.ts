@@ -525,6 +525,11 @@ export interface components {
             status: "running" | "done" | "cancelled";
             counts: components["schemas"]["ScanCounts"];
             /**
+             * @description Only in a scan of pages. Until all are read, `counts.total` grows; a page that is not read counts as one pending item.
+             * @default null
+             */
+            pages: components["schemas"]["PageCounts"] | null;
+            /**
              * Labels
              * @description Number of verdicts per label.
              */
@@ -538,7 +543,7 @@ export interface components {
             rate: number | null;
             /**
              * Eta
-             * @description Seconds until all items have finished, at this rate.
+             * @description Seconds until all items have finished, at this rate; null while pages are read.
              */
             eta: number | null;
             /**
@@ -563,6 +568,19 @@ export interface components {
              * @default null
              */
             webhook: components["schemas"]["WebhookReply"] | null;
+        };
+        /**
+         * PageCounts
+         * @description Number of pages, site maps and feeds.
+         */
+        PageCounts: {
+            /**
+             * Found
+             * @description Those known so far. It grows while site maps are read.
+             */
+            found: number;
+            /** Read */
+            read: number;
         };
         /**
          * ScanCounts
@@ -1009,6 +1027,12 @@ export interface components {
          *         }
          *       ]
          *     }
+         * @example {
+         *       "kind": "pages",
+         *       "urls": [
+         *         "https://example.com/sitemap.xml"
+         *       ]
+         *     }
          */
         ScanBody: {
             /**
@@ -1021,6 +1045,13 @@ export interface components {
              * @default []
              */
             items: components["schemas"]["ItemBody"][];
+            /**
+             * Kind
+             * @description What the URLs are: images, or web pages, site maps and feeds whose images are checked.
+             * @default images
+             * @enum {string}
+             */
+            kind: "images" | "pages";
             /**
              * Force
              * @description Ignore cached verdicts and fetch again.
@@ -1064,6 +1095,18 @@ export interface components {
              * @default null
              */
             custom_id: string | null;
+            /**
+             * Page
+             * @description The page that shows the image, in a scan of pages.
+             * @default null
+             */
+            page: string | null;
+            /**
+             * Place
+             * @description Where on the page it stands, as in `img 3, og:image`; missing if the line is about the page itself.
+             * @default null
+             */
+            place: string | null;
         };
     };
     responses: never;
