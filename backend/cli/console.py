@@ -58,6 +58,7 @@ def item_printer(*, as_json: bool) -> Callable[[CheckItem], None]:
             terminal, and one line with tabs between its fields in a pipe.
     """
     console = output()
+    rated: set[Label] = set()
 
     def print_json(item: CheckItem) -> None:
         print(item.model_dump_json(exclude_none=True), flush=True)
@@ -66,7 +67,7 @@ def item_printer(*, as_json: bool) -> Callable[[CheckItem], None]:
         print(_plain(item), flush=True)
 
     def print_words(item: CheckItem) -> None:
-        console.print(_words(item))
+        console.print(_words(item, rated))
 
     if as_json:
         return print_json
@@ -84,13 +85,14 @@ def _plain(item: CheckItem) -> str:
     return "\t".join(printable(field) for field in fields)
 
 
-def _words(item: CheckItem) -> Text:
+def _words(item: CheckItem, rated: set[Label]) -> Text:
+    """Return an item in words. The error rate of a label is told once, and added to `rated`."""
     text = Text()
     text.append(f"{printable(item.url)}\n", style="bold")
     if isinstance(item, ScanLine) and item.page and item.place:
         text.append(f"  on {printable(item.page)}: {printable(item.place)}\n", style="dim")
     if item.verdict is not None:
-        _append_verdict(text, item.verdict)
+        _append_verdict(text, item.verdict, rated)
     elif item.error is not None:
         text.append("  cannot be checked", style="bold magenta")
         text.append(f": {printable(item.error.detail)}")
@@ -100,7 +102,7 @@ def _words(item: CheckItem) -> Text:
     return text
 
 
-def _append_verdict(text: Text, verdict: Verdict) -> None:
+def _append_verdict(text: Text, verdict: Verdict, rated: set[Label]) -> None:
     words, style = _OUTCOMES[verdict.label]
     if verdict.label is Label.UNCERTAIN:
         words += _LEANS[verdict.lean]
@@ -122,8 +124,6 @@ def _append_verdict(text: Text, verdict: Verdict) -> None:
     for other in verdict.similar:
         before = f"{_OUTCOMES[other.label][0]}, AI {percentage(other.probability)}"
         text.append(f"  a similar image was judged on {other.checked_at:%Y-%m-%d}: {before}\n")
-    if rate := error_rate(verdict):
-        text.append(f"  {rate}\n", style="dim")
     image = verdict.image
     known = " · from the cache" if verdict.cached else ""
     text.append(
@@ -131,6 +131,9 @@ def _append_verdict(text: Text, verdict: Verdict) -> None:
         f" · model {printable(verdict.model_version)}{known}\n",
         style="dim",
     )
+    if verdict.label not in rated and (rate := error_rate(verdict)):
+        rated.add(verdict.label)
+        text.append(f"  {rate}\n", style="dim")
 
 
 def percentage(probability: float) -> str:

@@ -5,31 +5,39 @@ from __future__ import annotations
 import pytest
 
 from models.manifest import load_manifest
-from models.sentences import error_rate, reliability, sentences
-from models.verdict import Verdict
+from models.quality import Quality
+from models.sentences import error_rate, sentences
+from models.verdict import Label, Verdict
 from tests.backend.cli.test_console import done
+
+QUALITY = Quality.load()
+assert QUALITY
 
 
 def verdict(**more: object) -> Verdict:
     (found,) = [done("a.jpg", 0.9).verdict]
     assert found is not None
-    return found.model_copy(update={"model_version": reliability().version, **more})
+    return found.model_copy(update={"model_version": QUALITY.version, **more})
 
 
 def test_the_rates_are_those_of_the_shipped_weights() -> None:
-    assert reliability().version == load_manifest().version
+    assert QUALITY.version == load_manifest().version
 
 
 @pytest.mark.parametrize(
-    ("label", "says"),
-    [("ai", "“Likely AI”"), ("real", "“No sign of AI”"), ("uncertain", "“Uncertain”")],
+    ("label", "name"),
+    [
+        (Label.AI, "“Likely AI”"),
+        (Label.REAL, "“No sign of AI”"),
+        (Label.UNCERTAIN, "“Uncertain”"),
+    ],
 )
-def test_a_label_has_its_own_error_rate(label: str, says: str) -> None:
-    counts = reliability().counts["photo"]
-    given = sum(counts[truth][label] for truth in ("ai", "real"))  # type: ignore[index]
+def test_a_label_has_its_own_error_rate(label: Label, name: str) -> None:
+    photographs = QUALITY.kinds["modern photo"]
+    given = photographs.ai.counts[label] + photographs.real.counts[label]
     rate = error_rate(verdict(label=label))
     assert rate is not None
-    assert says in rate
+    assert name in rate
     assert f"{given} photographs" in rate
 
 
