@@ -37,6 +37,13 @@ def draw(pixels: Pixels, parts: PartMap) -> bytes:
     Returns:
         A PNG. Its longer side has at most ``LONGEST`` pixels.
     """
+    file = io.BytesIO()
+    paint(pixels, parts).save(file, "PNG")
+    return file.getvalue()
+
+
+def paint(pixels: Pixels, parts: PartMap) -> Image.Image:
+    """Draw the map over the image, as in `draw`, but return no file."""
     image = Image.fromarray(pixels)
     image.thumbnail((LONGEST, LONGEST - _LEGEND))
     grey = np.asarray(image.convert("L"), np.float64)[..., None]
@@ -47,9 +54,7 @@ def draw(pixels: Pixels, parts: PartMap) -> bytes:
     picture = Image.new("RGB", size, _PAPER)
     picture.paste(Image.fromarray(mixed.astype(np.uint8)), ((size[0] - image.width) // 2, 0))
     _draw_legend(picture, image.height)
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
+    return picture
 
 
 def _coloured(values: PartMap) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from models.ensemble import Ensemble, combine
 from models.evidence import find_evidence
-from models.explain import judge_parts
+from models.explain import PartMap, judge_parts
 from models.image import decode
 from models.overlay import draw
+from models.report_pictures import small_copy, small_map
 from models.similarity import perceptual_hash
 from models.verdict import ImageFacts, Verdict
+from models.views import Pixels
 
 DIGITS = 4
 """Digits of probabilities; further ones mean nothing."""
@@ -66,4 +69,30 @@ def explain(data: bytes, ensemble: Ensemble) -> bytes:
         models.errors.ImageError: the bytes are not an image that can be classified.
     """
     pixels = decode(data).pixels
-    return draw(pixels, judge_parts(pixels, lambda part: ensemble.classify(part).probability))
+    return draw(pixels, _map(pixels, ensemble))
+
+
+class Pictures(NamedTuple):
+    """The pictures of an image in a report, both JPEGs.
+
+    Attributes:
+        picture: a small copy.
+        map: where it looks AI-made.
+    """
+
+    picture: bytes
+    map: bytes
+
+
+def illustrate(data: bytes, ensemble: Ensemble) -> Pictures:
+    """Make the pictures of an image file for a report; as in `explain`.
+
+    Raises:
+        models.errors.ImageError: the bytes are not an image that can be classified.
+    """
+    pixels = decode(data).pixels
+    return Pictures(small_copy(pixels), small_map(pixels, _map(pixels, ensemble)))
+
+
+def _map(pixels: Pixels, ensemble: Ensemble) -> PartMap:
+    return judge_parts(pixels, lambda part: ensemble.classify(part).probability)

@@ -1,0 +1,33 @@
+"""The pictures of reports: small JPEGs of an image, and of where it looks AI-made."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+from models.explain import PartMap
+from models.overlay import paint
+from models.views import Pixels
+
+_LONGEST = 640
+"""Pixels of the longer side of the small copy, at most."""
+_QUALITY = 85
+
+
+def small_copy(pixels: Pixels) -> bytes:
+    """Return a JPEG of an image (upright sRGB, shape (height, width, 3), uint8), made smaller."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((_LONGEST, _LONGEST))
+    return _jpeg(image)
+
+
+def small_map(pixels: Pixels, parts: PartMap) -> bytes:
+    """Return a JPEG of the map of an image's parts; as in `models.overlay.draw`."""
+    return _jpeg(paint(pixels, parts))
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return file.getvalue()
