@@ -14,6 +14,11 @@ from backend.schemas.scans import ScanLine
 from models.verdict import Label
 
 
+def record_of(path: Path) -> Path:
+    """Return the record of all results beside a filtered output."""
+    return path.with_name(f"{path.stem}.all.jsonl")
+
+
 @contextmanager
 def filtered_output(
     path: Path, form: Format, inputs: Sequence[Input], columns: Sequence[str], labels: set[Label]
@@ -32,7 +37,7 @@ def filtered_output(
     Raises:
         ResultsError: as in `ResultsFile`; or the output exists without its record.
     """
-    record = path.with_name(f"{path.stem}.all.jsonl")
+    record = record_of(path)
     if path.exists():
         if not record.exists():
             raise ResultsError(

@@ -15,10 +15,15 @@ from backend.cli.commands import FAILED, MISUSED, fail, read_settings, stop_in_o
 
 if TYPE_CHECKING:  # the commands import what they need
     from backend.cli.local import LocalChecker
+    from backend.report.document import Sheet
     from models.verdict import CheckItem
     from settings import Settings
 
 STDIN = STDOUT = "-"
+_BY_SERVER = (
+    "No picture: a server judged this image, and it keeps none. Check the image's own address, or "
+    "its file, for a report with pictures."
+)
 
 
 class LabelName(StrEnum):
@@ -60,6 +65,16 @@ Key = Annotated[
 ]
 
 
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="HTML",
+        help="Also write a report for people: one file to keep, send or print.",
+        show_default=False,
+    ),
+]
+
+
 def check(
     targets: Annotated[list[str], typer.Argument(metavar="FILE_OR_URL", show_default=False)],
     as_json: Annotated[
@@ -73,16 +88,20 @@ def check(
             show_default=False,
         ),
     ] = None,
+    report: ReportOption = None,
     key: Key = None,
 ) -> None:
     """Check whether images are likely AI-made.
 
     Files and standard input (-) are checked without a server. URLs are checked by the server on
-    this machine if it runs, and without one otherwise. Of a web page, the images are checked. Exits
-    with 1 if any image could not be checked.
+    this machine if it runs, and without one otherwise. With `--report`, they are checked without
+    one, so that pictures, hash and verdict are of the same bytes. Of a web page, the images are
+    checked, by a server. Exits with 1 if any image could not be checked.
     """
     from backend.cli.console import item_printer
     from backend.cli.local import LocalChecker
+    from backend.cli.report_file import ReportFile
+    from backend.report.document import check_report
 
     for target in targets:
         if os.path.isdir(target):  # noqa: PTH112 - Path's raises for a name that is too long
@@ -92,10 +111,16 @@ def check(
     show = item_printer(as_json=as_json)
     failed = False
     settings = _with_key(read_settings(), key)
-    local = LocalChecker(settings)
-    for item in _check(targets, settings, local):
+    report_file = None if report is None else ReportFile(report)
+    local = LocalChecker(settings, illustrated=report_file is not None)
+    sheets: list[Sheet] = []
+    for item in _check(targets, settings, local, alone=report_file is not None):
         show(item)
         failed |= item.status != "done"
+        if report_file is not None:
+            sheets.append(_sheet(item, local))
+    if report_file is not None:
+        report_file.write(check_report(sheets))
     if explain and not failed:
         try:
             explain.write_bytes(local.explain_file(targets[0]))
@@ -104,8 +129,22 @@ def check(
     raise typer.Exit(FAILED if failed else 0)
 
 
-def _check(targets: list[str], settings: Settings, local: LocalChecker) -> Iterator[CheckItem]:
-    """Check files and URLs, in order."""
+def _sheet(item: CheckItem, local: LocalChecker) -> Sheet:
+    """Return what the report shows of an image."""
+    from backend.report.document import Sheet
+
+    if item.verdict is None:
+        return Sheet(item)
+    pictures = local.pictures.get(item.verdict.image.sha256)
+    if pictures is None:
+        return Sheet(item, why_no_picture=_BY_SERVER)
+    return Sheet(item, pictures.picture, pictures.map)
+
+
+def _check(
+    targets: list[str], settings: Settings, local: LocalChecker, *, alone: bool
+) -> Iterator[CheckItem]:
+    """Check files and URLs, in order; with `alone`, do not ask the server on this machine."""
     from backend.cli.pages_command import check_page, is_page
     from backend.client import Client, local_server
     from backend.lists import is_web_url, reason
@@ -114,7 +153,8 @@ def _check(targets: list[str], settings: Settings, local: LocalChecker) -> Itera
 
     client = Client(local_server(settings.bind), key=settings.api_key)
     urls = [target for target in targets if is_web_url(target)]
-    of_urls = client.judge(urls) if urls and client.is_alive() else local.check_urls(urls)
+    ask = urls and not alone and client.is_alive()
+    of_urls = client.judge(urls) if ask else local.check_urls(urls)
     for target in targets:
         if target == STDIN:
             yield local.check_stream(target, sys.stdin.buffer)
@@ -210,6 +250,7 @@ def scan(
     excel: Excel = False,
     server: ServerAddress = None,
     pages: Pages = False,
+    report: ReportOption = None,
     key: Key = None,
 ) -> None:
     """Check many images. Each row of the list gets one line in the results.
@@ -225,11 +266,15 @@ def scan(
     With `--pages`, each image of each page gets a line, with its page and its place there. It obeys
     robots.txt, and follows no links.
 
+    The report of `--report` has a summary, a table of all results in the output, and the marks of
+    each image. It is written when the scan is complete.
+
     An image that cannot be checked is a result too. Exits with 1 if the scan ended early, or if no
     image could be checked.
     """
     from backend.cli.inputs import InputError, read_inputs, read_pages
     from backend.cli.pages_command import run_pages
+    from backend.cli.report_file import ReportFile
     from backend.cli.scan_command import Output, run
     from backend.client.api_connection import server_address
     from models.verdict import Label
@@ -240,6 +285,8 @@ def scan(
         raise typer.BadParameter("--excel is for CSV: name an output that ends in .csv")
     if pages and (label or retry or order is Order.INPUT):
         raise typer.BadParameter("--pages goes with neither --label, --retry nor --order")
+    if report and not label and (form or output).lower().rpartition(".")[2] != "jsonl":
+        raise typer.BadParameter("--report needs results in JSON Lines: -o results.jsonl")
     settings = _with_key(read_settings(), key)
     try:
         address = None if server is None else server_address(server)
@@ -254,6 +301,7 @@ def scan(
         labels=frozenset(map(Label, label or ())),
         in_order=order is Order.INPUT,
         retry=retry is not None,
+        report=None if report is None else ReportFile(report),
     )
     (run_pages if pages else run)(inputs, place, settings, address)
 

@@ -14,7 +14,7 @@ from models.errors import CheckError
 from models.verdict import CheckItem
 from settings import Settings
 from workers.fetching.client import Fetched, Fetcher
-from workers.processing.pipeline import classify, explain
+from workers.processing.pipeline import Pictures, classify, explain, illustrate
 
 _FETCHING_THREADS = 4
 
@@ -24,9 +24,15 @@ class LocalChecker:
 
     Args:
         settings: the networks that may be fetched from, the members, the lifetime of verdicts.
+        illustrated: whether to make the pictures of each image for a report.
+
+    Attributes:
+        pictures: the pictures of each image that has a verdict, by its SHA-256.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, illustrated: bool = False) -> None:
+        self.pictures: dict[str, Pictures] = {}
+        self._illustrated = illustrated
         self._fetcher = Fetcher(settings.fetch_allow_nets)
         self._cascade_mode = settings.second_look
         self._verdict_ttl = settings.verdict_ttl
@@ -73,6 +79,8 @@ class LocalChecker:
 
     def _done(self, url: str, data: bytes) -> CheckItem:
         verdict = classify(data, self._ensemble, self._verdict_ttl)
+        if self._illustrated:
+            self.pictures[verdict.image.sha256] = illustrate(data, self._ensemble)
         return CheckItem(url=url, status="done", verdict=verdict)
 
     def _fetch(self, url: str) -> Fetched | CheckError:

@@ -90,6 +90,7 @@ def run_pages(
             fail(str(error), FAILED)
         except ServerError as error:
             fail(f"{reason(error)} {how}", FAILED)
+    output.write_report()
     if set(+lines.tally.outcomes) <= {"failed"} and lines.tally.outcomes:
         fail(no_verdict(lines.tally), FAILED)
 

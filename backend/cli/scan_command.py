@@ -12,10 +12,11 @@ from pathlib import Path
 
 from backend.cli.commands import FAILED, INTERRUPTED, fail
 from backend.cli.console import ScanProgress, counted, duration, messages, print_summary
-from backend.cli.filtered_output import filtered_output
+from backend.cli.filtered_output import filtered_output, record_of
 from backend.cli.inputs import Input
 from backend.cli.output import ResultsError, ResultsStream, Tally
 from backend.cli.pending_scan import PendingScan
+from backend.cli.report_file import ReportFile
 from backend.cli.results_file import ResultsFile
 from backend.cli.scan import RETRY_TIMEOUT, Result, ScanError, scan
 from backend.client import Client, LimitedError, RefusedError, ServerError, local_server
@@ -41,6 +42,7 @@ class Output:
         labels: the labels that are written. Empty: all results.
         in_order: whether results are written in the list's order.
         retry: whether images that failed in earlier runs are checked again.
+        report: the file of the report, if one is wanted. The results are JSON Lines then.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Output:
     labels: Collection[Label] = ()
     in_order: bool = False
     retry: bool = False
+    report: ReportFile | None = None
 
     def format(self, columns: Sequence[str] = (), *, pages: bool = False) -> Format:
         """Return how results are written, with these columns of the list's own.
@@ -64,6 +67,15 @@ class Output:
         if form is None and self.path != STDOUT:
             raise ResultsError(f"The format of {self.path} is unknown: name it .jsonl or .csv.")
         return Csv(columns, bom=self.bom, pages=pages) if form == "csv" else JsonLines(columns)
+
+    def write_report(self) -> None:
+        """Write the report of all results in the output, if one is wanted.
+
+        Raises:
+            ResultsError: the disk fails or is full.
+        """
+        if self.report is not None:
+            self.report.write_scan(record_of(self.path) if self.labels else self.path)
 
     @contextmanager
     def open(self, inputs: Sequence[Input]) -> Iterator[Results]:
@@ -106,6 +118,7 @@ def run(inputs: Sequence[Input], output: Output, settings: Settings, server: str
             fail(f"{error} {_left(results, inputs)}", FAILED)
         except (ServerError, ScanError) as error:
             fail(f"{reason(error)} {_left(results, inputs)} {how}", FAILED)
+    output.write_report()
     if inputs and set(+results.tally.outcomes) <= {"failed"}:
         fail(no_verdict(results.tally), FAILED)
 
