@@ -21,6 +21,7 @@ from backend.blueprints import (
     images,
     lookups,
     ops,
+    reports,
     scans,
     usage,
 )
@@ -88,7 +89,7 @@ def create_app(settings: Settings) -> Api:
     validation.register(app)
     problems.register(app)
     app.after_request(_forbid_caching)
-    for module in (checks, lookups, images, explanations, scans, feedback, usage, ops):
+    for module in (checks, lookups, images, explanations, scans, reports, feedback, usage, ops):
         app.register_api(module.blueprint)
     for page in (console, docs):
         app.register_blueprint(page.blueprint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from errno import ECONNRESET
 
 import structlog
@@ -12,6 +13,7 @@ from redis import RedisError
 from backend.drain import draining
 from backend.events import DONE, Event
 from backend.formats import Format
+from backend.report.document import scan_report
 from backend.schemas.scans import ResultsQuery, ScanLine, ScanReply
 from workers.storage.scans import Scans
 from workers.storage.scans.records import ScanResult, ScanSummary
@@ -51,6 +53,37 @@ def results(scans: Scans, scan_id: str, query: ResultsQuery, output: Format) -> 
     except RedisError as error:
         log.warning("results_interrupted", error=type(error).__name__)
         raise ConnectionResetError(ECONNRESET, "The store is unavailable.") from error
+
+
+def report(scans: Scans, scan_id: str) -> Iterator[bytes]:
+    """Return the report of a scan that has ended, in pieces. Its results are read twice.
+
+    Raises:
+        RedisError: at once, if Redis fails.
+        ConnectionResetError: later, as in `results`.
+    """
+    document = scan_report(_Lines(scans, scan_id))
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield from document
+        except RedisError as error:
+            log.warning("report_interrupted", error=type(error).__name__)
+            raise ConnectionResetError(ECONNRESET, "The store is unavailable.") from error
+
+    return pieces()
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """A scan's results in the order of the list. They are read anew when they are iterated."""
+
+    scans: Scans
+    scan_id: str
+
+    def __iter__(self) -> Iterator[ScanLine]:
+        for page in _pages(self.scans, self.scan_id, ResultsQuery()):
+            yield from map(ScanLine.of, page)
 
 
 def _pages(scans: Scans, scan_id: str, query: ResultsQuery) -> Iterator[list[ScanResult]]:

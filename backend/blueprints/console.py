@@ -120,7 +120,7 @@ def show_check(check_id: str) -> str:
     record = find_check(check_id)
     items = services().checks.check(record, LONGEST_WAIT, first=False)
     address = "" if record.uploaded else record.urls[0]
-    return _check_page(address=address, items=items, uploaded=record.uploaded)
+    return _check_page(address=address, items=items, uploaded=record.uploaded, check_id=check_id)
 
 
 @blueprint.get("/bulk")

@@ -163,13 +163,13 @@ def list_scans(query: ListQuery) -> Response:
 @blueprint.get("/scans/<id>", responses={200: ScanReply, 404: Problem})
 def get_scan(path: ScanPath) -> Response:
     """Return a scan's progress."""
-    return _reply(_scan(path.id), 200)
+    return _reply(find_scan(path.id), 200)
 
 
 @blueprint.delete("/scans/<id>", responses={200: ScanReply, 404: Problem})
 def cancel_scan(path: ScanPath) -> Response:
     """Cancel the items of a scan that are not started. Started items are finished."""
-    _scan(path.id)
+    find_scan(path.id)
     summary = services().stores.scans.lifecycle.cancel(path.id)
     if summary is None:
         raise _not_found()
@@ -179,7 +179,7 @@ def cancel_scan(path: ScanPath) -> Response:
 @blueprint.get("/scans/<id>/results", responses={200: RESULTS, 404: Problem, 406: Problem})
 def get_results(path: ScanPath, query: ResultsQuery) -> Response:
     """Download a scan's results, one per line, also while it runs."""
-    media_type, suffix, output = _format(query, _scan(path.id))
+    media_type, suffix, output = _format(query, find_scan(path.id))
     lines = scan_service.results(services().stores.scans, path.id, query, output)
     response = Response(lines, content_type=media_type)
     response.headers["Content-Disposition"] = f'attachment; filename="scan-{path.id}.{suffix}"'
@@ -192,13 +192,13 @@ def get_results(path: ScanPath, query: ResultsQuery) -> Response:
 @blueprint.get("/scans/<id>/events", responses={200: EVENTS, 204: None, 404: Problem})
 def get_scan_events(path: ScanPath) -> Response:
     """Follow a scan: `result` events for finished items, `progress` with counts, then `done`."""
-    _scan(path.id)
+    find_scan(path.id)
     seen = last_event_id()
     start = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else 0
     return event_stream(scan_service.scan_events(services().stores.scans, path.id, start))
 
 
-def _scan(scan_id: str) -> ScanSummary:
+def find_scan(scan_id: str) -> ScanSummary:
     """Return the caller's scan.
 
     Raises:

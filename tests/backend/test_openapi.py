@@ -36,6 +36,7 @@ CALLS = (
     *("POST /v1/lookups", "GET /v1/lookups/{prefix}", "POST /v1/images", "POST /v1/feedback"),
     *("GET /v1/images/{sha256}/explanation", "POST /v1/images/{sha256}/explanation"),
     "GET /v1/images/{sha256}/explanation/text",
+    *("GET /v1/checks/{id}/report", "GET /v1/scans/{id}/report"),
     *("POST /v1/scans", "GET /v1/scans", "GET /v1/scans/{id}", "DELETE /v1/scans/{id}"),
     *("GET /v1/scans/{id}/results", "GET /v1/scans/{id}/events", "GET /v1/usage"),
     *("GET /healthz", "GET /readyz", "GET /metrics"),

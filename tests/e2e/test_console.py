@@ -206,9 +206,21 @@ def test_where_an_image_looks_ai_made_is_shown_on_demand(
     page.get_by_label("Image files").set_input_files(tmp_path / "file.png")
     heading(page)
     show_explanation(page)
+    report = saved_report(page, tmp_path)
+    assert "file.png" in report
+    assert report.count('<img src="data:image/') == 2, "a copy and the map"
     page.get_by_role("button", name="Hide where it looks AI-made").first.click()
     expect(page.get_by_alt_text("The image in grey under a map")).to_have_count(2)
     expect(page.get_by_alt_text("The image in grey under a map").first).to_be_hidden()
+
+
+def saved_report(page: Page, folder: Path) -> str:
+    """Save the report of the newest result, or of the list."""
+    saves = page.get_by_role("button", name="Save report")
+    with page.expect_download() as saving:
+        (saves if saves.count() else page.get_by_role("link", name="Save report")).first.click()
+    saving.value.save_as(folder / "report.html")
+    return (folder / "report.html").read_text()
 
 
 def show_explanation(page: Page) -> None:
@@ -309,10 +321,12 @@ def test_a_list_is_followed_live_sorted_filtered_downloaded_and_found_again(
     expect(page.get_by_text("5 of 6 images")).to_be_visible()
     expect(page.locator("tbody tr")).to_have_count(5)
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_role("link", name="Save report")).to_be_hidden()
     release.set()
     expect(page.get_by_role("status").filter(has_text="Finished.")).to_be_visible()
     expect(page.locator("tbody tr")).to_have_count(6)
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    assert all(url in saved_report(page, tmp_path) for url in urls)
 
     numbers = page.locator("tbody td:first-child")
     expect(numbers).to_have_text(["1", "2", "3", "4", "5", "6"])

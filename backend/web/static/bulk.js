@@ -7,6 +7,7 @@ import { events } from "./events.js";
 import { listBody } from "./lists.js";
 import { make } from "./dom.js";
 import { onFiles } from "./drop.js";
+import { save } from "./save.js";
 import { Table } from "./table.js";
 
 const find = (selector) => document.querySelector(selector);
@@ -48,6 +49,7 @@ async function follow(id, signal) {
   find("#news").textContent = "";
   find("#csv").href = `${path}/results?format=csv`;
   find("#jsonl").href = `${path}/results?format=jsonl`;
+  find("#report").href = `${path}/report`;
   find("#thumbnails").href = `?images=${images === "on" ? "off" : "on"}#scan=${id}`;
   find("#cancel").onclick = () => guarded("#scan-problem", () => call(path, { method: "DELETE" }));
   await guarded("#scan-problem", async () => {
@@ -79,6 +81,7 @@ function showProgress({ status, counts, pages, labels, rate, eta, created_at }) 
   const now = status === "cancelled" ? "Cancelling. Images that are being checked are finished." : pace;
   find("#pace").textContent = pending ? now : `Started on ${moment(created_at)}`;
   find("#cancel").hidden = status !== "running";
+  find("#report").hidden = Boolean(pending);
   if (!pending) find("#news").textContent = status === "cancelled" ? "Cancelled." : "Finished.";
 }
 
@@ -115,9 +118,7 @@ async function download(event) {
   await guarded("#scan-problem", async () => {
     const response = await call(link.href);
     const [, name] = /filename="(.+?)"/.exec(response.headers.get("Content-Disposition"));
-    const href = URL.createObjectURL(await response.blob());
-    make("a", { href, download: name }).click();
-    URL.revokeObjectURL(href);
+    save(await response.blob(), name);
   });
 }
 
@@ -128,7 +129,7 @@ find("#list").addEventListener("submit", (event) => {
 onFiles((files) => {
   find("#file").files = files;
 });
-for (const link of [find("#csv"), find("#jsonl")]) link.addEventListener("click", download);
+for (const link of [find("#csv"), find("#jsonl"), find("#report")]) link.addEventListener("click", download);
 window.addEventListener("hashchange", () => {
   open();
   find("#scan h1").focus();

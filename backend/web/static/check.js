@@ -4,6 +4,7 @@ import { call, json, post } from "./api.js";
 import { make } from "./dom.js";
 import { explanation } from "./explanation.js";
 import { onFiles } from "./drop.js";
+import { reportButton } from "./report.js";
 import { stateOf, titleOf } from "./words.js";
 import { verdictParts } from "./verdict.js";
 
@@ -23,7 +24,9 @@ class Result {
   imageLink = "";
   /** The image's URL, or the file. */
   source = "";
-  /** The button that explains the verdict, and what it shows. */
+  /** The id of the check. */
+  check = "";
+  /** The buttons that explain the verdict and save the report, and what they show. */
   explained = [];
   /** A button that repeats what failed. */
   again = [];
@@ -39,8 +42,12 @@ class Result {
   show(item) {
     this.item = item;
     const { verdict } = item;
-    this.explained = verdict ? [explanation(verdict.image.sha256, this.source)] : [];
+    this.explained = verdict ? this.#buttons(verdict.image.sha256) : [];
     this.draw();
+  }
+
+  #buttons(sha256) {
+    return [explanation(sha256, this.source), reportButton(this.check, sha256, this.source)];
   }
 
   draw() {
@@ -103,6 +110,7 @@ async function openCheck(id) {
 }
 
 async function finished(result, check) {
+  result.check = check.id;
   const item = await settled(check);
   if (!item.verdict) return item;
   if (showsImages) result.element.prepend(picture(item.url, "The image"));
@@ -128,19 +136,21 @@ async function checkFiles(files) {
   }
   const queue = waiting.values();
   const lane = async () => {
-    for (const [result, file] of queue) await result.run(() => judgeFile(file));
+    for (const [result, file] of queue) await result.run(() => judgeFile(result, file));
   };
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, lane));
 }
 
-async function judgeFile(file) {
+async function judgeFile(result, file) {
   if (file.size > MAX_FILE) throw new Error("The file is larger than 20 MB.");
   const response = await call(`/v1/images?wait=${WAIT}`, {
     method: "POST",
     headers: { "Content-Type": "application/octet-stream" },
     body: file,
   });
-  return settled(await response.json());
+  const check = await response.json();
+  result.check = check.id;
+  return settled(check);
 }
 
 /** An address as people type it may lack its scheme. */

@@ -23,7 +23,7 @@ export function explanation(sha256, source) {
       const { sentences } = await json(`${path}/text`);
       const texts = sentences.map((each) => make("p", {}, each));
       place.replaceChildren(...texts, make("p", {}, words.explanation.wait));
-      place.replaceChildren(await picture(path, source), make("p", {}, words.explanation.about), ...texts);
+      place.replaceChildren(await picture(sha256, source), make("p", {}, words.explanation.about), ...texts);
       return true;
     } catch (error) {
       place.lastChild.replaceWith(make("p", {}, error.message));
@@ -43,7 +43,25 @@ export function explanation(sha256, source) {
   return make("div", {}, button, place);
 }
 
-async function picture(path, source) {
+async function picture(sha256, source) {
+  const src = URL.createObjectURL(await mapOf(sha256, source));
+  return make("img", { src, alt: words.explanation.alt });
+}
+
+const maps = new Map();
+
+/** The picture of where an image looks AI-made, as a blob. It is drawn once. */
+export function mapOf(sha256, source) {
+  if (!maps.has(sha256)) {
+    const map = draw(sha256, source);
+    maps.set(sha256, map);
+    map.catch(() => maps.delete(sha256)); // the next time it is tried again
+  }
+  return maps.get(sha256);
+}
+
+async function draw(sha256, source) {
+  const path = `/v1/images/${sha256}/explanation`;
   const response =
     source instanceof File
       ? await call(path, {
@@ -52,6 +70,5 @@ async function picture(path, source) {
           body: source,
         })
       : await call(`${path}?${new URLSearchParams({ url: source })}`);
-  const src = URL.createObjectURL(await response.blob());
-  return make("img", { src, alt: words.explanation.alt });
+  return response.blob();
 }

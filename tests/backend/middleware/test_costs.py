@@ -76,6 +76,7 @@ FREE = (
     *("GET /v1/checks/{id}", "GET /v1/checks/{id}/events"),
     *("GET /v1/scans", "GET /v1/scans/{id}", "DELETE /v1/scans/{id}"),
     *("GET /v1/scans/{id}/results", "GET /v1/scans/{id}/events"),
+    *("GET /v1/checks/{id}/report", "GET /v1/scans/{id}/report"),
     *("GET /v1/usage", "GET /healthz", "GET /readyz", "GET /metrics"),
 )
 """The calls that cost nothing."""
