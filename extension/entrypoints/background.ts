@@ -7,6 +7,7 @@ import { loadSettings, migrateSettings } from "../lib/settings";
 import { type Failure, type Outcome, UNKNOWN, unavailable } from "../lib/verdict";
 import { onCommand } from "../lib/worker/commands";
 import { sendContest } from "../lib/worker/contest";
+import { getExplanation } from "../lib/worker/explain";
 import { Checker } from "../lib/worker/checker";
 import { clearCache } from "../lib/worker/cache";
 import { Gate } from "../lib/worker/gate";
@@ -57,6 +58,11 @@ export default defineBackground(() => {
       case "contest":
         void currentApi()
           .then((api) => sendContest(api, request))
+          .then(reply);
+        return true; // The reply is asynchronous.
+      case "explain":
+        void currentApi()
+          .then((api) => getExplanation(api, request, originOf(sender)))
           .then(reply);
         return true; // The reply is asynchronous.
       default:

@@ -4,6 +4,7 @@ import {
   type Answer,
   readAnswer,
   readLookup,
+  readSentences,
   readThresholds,
   type Schemas,
   type Thresholds,
@@ -15,6 +16,8 @@ export const MAX_URLS = 100;
 
 const UPLOADS = "/v1/images";
 const FEEDBACK = "/v1/feedback";
+const EXPLANATION = "/explanation";
+const BYTES = { "Content-Type": "application/octet-stream" };
 
 /** Longest URL, in characters, that the server accepts. */
 export const MAX_URL_LENGTH = 4096;
@@ -27,6 +30,9 @@ const WAIT = 1;
 
 /** Seconds that a request may take in addition to WAIT. */
 const TIMEOUT_MARGIN = 10;
+
+/** Seconds that a picture may take. The server waits 25, and browsers stop a worker after 30. */
+const PICTURE_TIMEOUT = 28;
 
 /** Seconds until a pending check fails. */
 const DEADLINE = 90;
@@ -47,6 +53,8 @@ export type FailureCode =
   | "quota_too_small"
   | "quota_spent"
   | "no_verdict"
+  | "not_at_hand"
+  | "changed"
   | "not_assay"
   | "overloaded"
   | "too_large";
@@ -107,6 +115,29 @@ export class Api {
     await this.send(FEEDBACK, post(feedback));
   }
 
+  /**
+   * Draw where an image looks AI-made.
+   *
+   * @param sha256 of the judged file
+   * @param source the file, or where the server can fetch it again
+   * @returns a PNG
+   */
+  async explain(sha256: string, source: Blob | { url: string; page?: string }): Promise<Blob> {
+    const path = explanationOf(sha256);
+    const response =
+      source instanceof Blob
+        ? await this.send(path, { method: "POST", body: source, headers: BYTES }, PICTURE_TIMEOUT)
+        : await this.send(`${path}?${new URLSearchParams({ ...source })}`, {}, PICTURE_TIMEOUT);
+    return response.blob();
+  }
+
+  /** Get what a verdict rests on, in English sentences. */
+  async explainInWords(sha256: string): Promise<string[]> {
+    const response = await this.send(`${explanationOf(sha256)}/text`, {});
+    const body: unknown = await response.json().catch(() => undefined);
+    return readSentences(body);
+  }
+
   /** Get the cached verdicts of all URLs whose hash begins with these digits, by their hash. */
   async lookup(prefix: string): Promise<Map<string, Verdict>> {
     // The answer may be cached, unlike all others: then not even the prefix is sent again.
@@ -147,7 +178,11 @@ export class Api {
     return answer;
   }
 
-  private async send(path: string, request: RequestInit): Promise<Response> {
+  private async send(
+    path: string,
+    request: RequestInit,
+    seconds = WAIT + TIMEOUT_MARGIN,
+  ): Promise<Response> {
     const headers = new Headers(request.headers);
     if (this.key) headers.set("Authorization", `Bearer ${this.key}`);
     let response: Response;
@@ -157,7 +192,7 @@ export class Api {
         ...request,
         headers,
         credentials: "omit",
-        signal: AbortSignal.timeout((WAIT + TIMEOUT_MARGIN) * 1000),
+        signal: AbortSignal.timeout(seconds * 1000),
       });
     } catch {
       throw new ApiError("server_unreachable", this.base);
@@ -170,6 +205,12 @@ export class Api {
   }
 
   private codeOf(status: number, path: string): FailureCode {
+    if (path.includes(EXPLANATION)) {
+      // 422: the server fetches nothing from this address.
+      if (status === 404 || status === 422) return "not_at_hand";
+      if (status === 409) return "changed";
+      if (status === 504) return "overloaded";
+    }
     switch (status) {
       case 401:
         return this.key ? "key_wrong" : "key_missing";
@@ -181,7 +222,7 @@ export class Api {
         return "not_assay";
       case 413:
         // Only an upload can be too large in bytes. URLs can be too many for a quota.
-        return path === UPLOADS ? "too_large" : "quota_too_small";
+        return path.startsWith(UPLOADS) ? "too_large" : "quota_too_small";
       case 429:
         return "quota_spent";
       case 503:
@@ -190,6 +231,10 @@ export class Api {
         return "server_error";
     }
   }
+}
+
+function explanationOf(sha256: string): string {
+  return `${UPLOADS}/${encodeURIComponent(sha256)}${EXPLANATION}`;
 }
 
 function post(body: object): RequestInit {

@@ -2,7 +2,7 @@
 
 import { browser } from "wxt/browser";
 import { chosenText } from "./language";
-import { isUnknown, retryTime, stateOf } from "./verdict";
+import { deciderOf, isUnknown, retryTime, stateOf } from "./verdict";
 import type { Evidence, Failure, Outcome, Verdict } from "./verdict";
 
 /** The text of a message, in the chosen language. Empty if there is no message of this name. */
@@ -73,9 +73,19 @@ export function badgeWords(outcome: Outcome | undefined): { word: string; extra:
   if (!outcome) return { word, extra: "" };
   if (isUnknown(outcome)) return { word, extra: "" };
   if (outcome.state === "unavailable") return { word, extra: reason(outcome.failure) };
-  const { label, probability } = outcome.verdict;
   // A percentage next to "No sign of AI" would look like doubt.
-  return { word, extra: label === "real" ? "" : percent(probability) };
+  return { word, extra: outcome.verdict.label === "real" ? "" : basis(outcome.verdict) };
+}
+
+/**
+ * What a label rests on, in a word: the probability, or what else decided. A low probability of the
+ * pixels next to a label that a signature decided would look like a contradiction.
+ */
+export function basis(
+  verdict: Pick<Verdict, "decided_by" | "ownThreshold" | "probability">,
+): string {
+  const decider = deciderOf(verdict);
+  return decider ? text(`basis_${decider}`) : percent(verdict.probability);
 }
 
 /** A badge's accessible name: state, probability and image. */
@@ -86,8 +96,8 @@ export function badgeName(outcome: Outcome | undefined, alt: string): string {
   if (outcome.state === "unavailable") {
     return text("name_unavailable", reason(outcome.failure), image);
   }
-  const probability = percent(outcome.verdict.probability);
-  return text("name_classified", outcomeWord(outcome), probability, image);
+  const name = deciderOf(outcome.verdict) ? "name_decided" : "name_classified";
+  return text(name, outcomeWord(outcome), basis(outcome.verdict), image);
 }
 
 export function memberName(member: string): string {
@@ -99,6 +109,18 @@ export function evidenceSource({ kind, trusted }: Evidence): string {
   return text(trusted ? "evidence_trusted" : "evidence_untrusted", text(`evidence_${kind}`) || kind);
 }
 
+/** What a fact says: in the user's language, or as the server says it if it is of an unknown kind. */
+export function evidenceFacts({ origin, signer, generator, signed_at }: Evidence): string[] {
+  const lead = origin && text(`origin_${origin}`);
+  if (!lead) return [];
+  return [
+    lead,
+    ...(signer ? [text("evidence_signer", signer)] : []),
+    ...(signed_at ? [text("evidence_signed_at", when(signed_at))] : []),
+    ...(generator ? [text("evidence_program", generator)] : []),
+  ];
+}
+
 /** Size and format of the classified image, and its frame. */
 export function imageSummary({ image }: Verdict): string {
   const size = text("image_size", number(image.width), number(image.height), image.format.toUpperCase());
@@ -107,8 +129,13 @@ export function imageSummary({ image }: Verdict): string {
 
 /** The time of the classification. */
 export function checkedAt({ checked_at }: Verdict): string {
-  const at = new Date(checked_at);
-  return text("image_checked", Number.isNaN(at.getTime()) ? checked_at : dateTime(at));
+  return text("image_checked", when(checked_at));
+}
+
+/** A time of the server for people. What is no time stays as it is. */
+export function when(time: string): string {
+  const at = new Date(time);
+  return Number.isNaN(at.getTime()) ? time : dateTime(at);
 }
 
 /** A date with its time. */

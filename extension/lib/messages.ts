@@ -67,6 +67,30 @@ export interface Contested {
   failure?: Failure | undefined;
 }
 
+/**
+ * Draw where an image looks AI-made, because the user asked for it. Either the server fetches it from
+ * `url`, or the file is sent: that in `data`, or with `isLocal` the one that the worker fetches.
+ */
+export interface Explain {
+  kind: "explain";
+  /** The hash of the judged file. */
+  sha256: string;
+  url?: string;
+  isLocal?: boolean;
+  /** The bytes as a data: URL. */
+  data?: string;
+}
+
+/** The worker's answer to `explain`. */
+export interface Explained {
+  /** A PNG as a data: URL. */
+  picture?: string;
+  /** What the verdict rests on, in English. Empty if the server did not tell. */
+  sentences: string[];
+  /** Why there is no picture. */
+  failure?: Failure;
+}
+
 /** Open the options page. A content script cannot do that itself. */
 export interface OpenOptions {
   kind: "open-options";
@@ -78,7 +102,7 @@ export interface ServerWorks {
 }
 
 export type CheckRequest = CheckUrl | CheckNow | CheckBytes | CheckBytesNow | CheckFetch;
-export type WorkerRequest = CheckRequest | Contest | Cancel | OpenOptions | ServerWorks;
+export type WorkerRequest = CheckRequest | Contest | Explain | Cancel | OpenOptions | ServerWorks;
 
 /** From the worker to a page: the user chose "Check image" for this address. */
 export interface ShowCheck {
@@ -141,7 +165,13 @@ export async function contest(request: Contest): Promise<Failure | undefined> {
   return failure;
 }
 
-async function send<Answer>(request: CheckRequest | Contest): Promise<Answer | undefined> {
+/** Have the service worker get an explanation. */
+export async function explain(request: Explain): Promise<Explained> {
+  const interrupted = { sentences: [], failure: { code: "interrupted", detail: "" } };
+  return (await send<Explained>(request)) ?? interrupted;
+}
+
+async function send<Answer>(request: CheckRequest | Contest | Explain): Promise<Answer | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
       const answer = await browser.runtime.sendMessage<WorkerRequest, Answer>(request);

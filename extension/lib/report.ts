@@ -1,19 +1,17 @@
 /** What a page tells the popup about its images. Each frame has a report of its own. */
 
-import type { State } from "./verdict";
+import type { State, Verdict } from "./verdict";
 
 /** The name of the ports between the popup and the frames of a page. */
 export const POPUP_PORT = "popup";
 
 /** An image that is likely AI-made. */
-export interface FlaggedImage {
+export interface FlaggedImage extends Pick<Verdict, "probability" | "decided_by"> {
   id: number;
   /** Its address on the web. Empty if it has none. */
   url: string;
   /** Its description for people who cannot see it. May be empty. */
   alt: string;
-  /** The probability that it is AI-made, 0 to 1. */
-  probability: number;
 }
 
 export type Counts = Record<State, number>;

@@ -4,7 +4,7 @@
  * more would be.
  */
 
-import { classified, leanOf, type Outcome, type Thresholds } from "./verdict";
+import { classified, leanOf, type Outcome, type Thresholds, type Verdict } from "./verdict";
 
 /** The choices of the user, as probabilities. 0 is the server's own threshold. */
 export const OWN_THRESHOLDS = [0, 0.9, 0.95, 0.99] as const;
@@ -16,9 +16,17 @@ export function asWanted(outcome: Outcome | undefined, ownThreshold: number): Ou
   if (outcome?.state !== "classified") return outcome;
   const { verdict } = outcome;
   if (verdict.label !== "ai" || verdict.probability >= ownThreshold) return outcome;
-  // A trusted signature is no estimate.
-  if (verdict.evidence.some(({ says, trusted }) => trusted && says === "ai")) return outcome;
+  if (isSigned(verdict)) return outcome;
   return classified({ ...verdict, label: "uncertain", lean: "ai", ownThreshold });
+}
+
+/**
+ * Whether a trusted signature says AI, which is no estimate. Verdicts from a look-up have no evidence,
+ * but tell what decided. Unsigned marks can be forged, so the own threshold holds for these, too.
+ */
+function isSigned({ decided_by, evidence }: Verdict): boolean {
+  if (decided_by === "credentials") return true;
+  return evidence.some(({ says, trusted }) => trusted && says === "ai");
 }
 
 /** What the server would say of an image with this probability. */
@@ -28,8 +36,10 @@ export function sampleOutcome(probability: number, { real, ai }: Thresholds): Ou
     label,
     lean: leanOf(label, probability),
     probability,
+    decided_by: "pixels",
     members: {},
     evidence: [],
+    similar: [],
     image: { sha256: "", width: 0, height: 0, format: "", frames: 1 },
     model_version: "",
     checked_at: "",

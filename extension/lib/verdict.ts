@@ -13,15 +13,35 @@ export type Lean = Schemas["Verdict"]["lean"];
 export type State = "checking" | Label | "unavailable" | "unknown";
 
 /** A fact found in the file itself. Newer servers may claim more than we know. */
-export type Evidence = Pick<Schemas["Evidence"], "kind" | "detail" | "trusted"> & { says: string };
+export interface Evidence extends Pick<Schemas["Evidence"], "kind" | "detail" | "trusted"> {
+  says: string;
+  /** How the image came into being. Empty, as all that follows, if it is not known. */
+  origin: string;
+  signer: string;
+  /** The program that made the image. */
+  generator: string;
+  /** A time as in RFC 3339. */
+  signed_at: string;
+}
+
+/** An image with a verdict that looks like the judged one. */
+export type Similar = Pick<Schemas["SimilarImage"], "label" | "probability" | "checked_at">;
 
 /** What is used of a verdict. */
 export interface Verdict
   extends Pick<
     Schemas["Verdict"],
-    "label" | "lean" | "probability" | "members" | "model_version" | "checked_at" | "expires_at"
+    | "label"
+    | "lean"
+    | "probability"
+    | "decided_by"
+    | "members"
+    | "model_version"
+    | "checked_at"
+    | "expires_at"
   > {
   evidence: Evidence[];
+  similar: Similar[];
   image: Pick<Schemas["ImageFacts"], "sha256" | "width" | "height" | "format" | "frames">;
   /** The user's own threshold, if only it is why the label is not "ai". */
   ownThreshold?: number;
@@ -70,6 +90,16 @@ export function isUnknown(outcome: Outcome | undefined): boolean {
   return outcome?.state === "unavailable" && outcome.failure.code === "not_known";
 }
 
+/** What set the label, if it was not the pixels' probability and no threshold of the user. */
+export function deciderOf({
+  decided_by,
+  ownThreshold,
+}: Pick<Verdict, "decided_by" | "ownThreshold">): "credentials" | "marks" | undefined {
+  // Verdicts in the history of older versions have no `decided_by`.
+  if (ownThreshold !== undefined || !DECIDERS.includes(decided_by)) return undefined;
+  return decided_by === "pixels" ? undefined : decided_by;
+}
+
 /** Whether a verdict is from a look-up by hash: it has no members, evidence or facts of the image. */
 export function isLookedUp({ image }: Verdict): boolean {
   return image.sha256 === "";
@@ -87,12 +117,22 @@ export function retryTime(outcome: Outcome | undefined): number | undefined {
 }
 
 /** What stands in for fields that are missing or of the wrong type. */
-const NO_FACT: Evidence = { kind: "", says: "", detail: "", trusted: false };
-const NO_VERDICT: Omit<Verdict, "members" | "evidence"> = {
-  // An unknown label of a newer server counts as uncertain.
+const NO_FACT: Evidence = {
+  kind: "",
+  says: "",
+  detail: "",
+  trusted: false,
+  origin: "",
+  signer: "",
+  generator: "",
+  signed_at: "",
+};
+const NO_SIMILAR: Similar = { label: "uncertain", probability: NaN, checked_at: "" };
+const NO_VERDICT: Omit<Verdict, "members" | "evidence" | "similar"> = {
   label: "uncertain",
   lean: "none",
   probability: NaN,
+  decided_by: "pixels",
   image: { sha256: "", width: 0, height: 0, format: "", frames: 0 },
   model_version: "",
   checked_at: "",
@@ -100,6 +140,9 @@ const NO_VERDICT: Omit<Verdict, "members" | "evidence"> = {
 };
 /** The labels and leans that claim something. */
 const CLAIMS: readonly unknown[] = ["ai", "real"];
+
+/** What decides labels, as far as there are words for it. */
+const DECIDERS: readonly unknown[] = ["pixels", "credentials", "marks"];
 
 function object(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
@@ -125,12 +168,13 @@ function like<Pattern extends object>(pattern: Pattern, raw: unknown): Pattern {
 }
 
 function readVerdict(raw: unknown): Verdict | undefined {
-  const { members, evidence } = object(raw);
+  const { members, evidence, similar } = object(raw);
   const verdict = like(NO_VERDICT, raw);
   if (!isProbability(verdict.probability)) return undefined;
   return {
     ...verdict,
-    label: CLAIMS.includes(verdict.label) ? verdict.label : NO_VERDICT.label,
+    label: labelOf(verdict),
+    decided_by: DECIDERS.includes(verdict.decided_by) ? verdict.decided_by : NO_VERDICT.decided_by,
     lean: CLAIMS.includes(verdict.lean) ? verdict.lean : NO_VERDICT.lean,
     members: Object.fromEntries(
       Object.entries(object(members)).filter((entry): entry is [string, number] =>
@@ -138,7 +182,22 @@ function readVerdict(raw: unknown): Verdict | undefined {
       ),
     ),
     evidence: Array.isArray(evidence) ? evidence.map((fact) => like(NO_FACT, fact)) : [],
+    similar: Array.isArray(similar) ? similar.map(readSimilar).filter(isJudged) : [],
   };
+}
+
+function readSimilar(raw: unknown): Similar {
+  const found = like(NO_SIMILAR, raw);
+  return { ...found, label: labelOf(found) };
+}
+
+function isJudged({ probability }: Similar): boolean {
+  return isProbability(probability);
+}
+
+/** An unknown label of a newer server counts as uncertain. */
+function labelOf({ label }: { label: Label }): Label {
+  return CLAIMS.includes(label) ? label : "uncertain";
 }
 
 function readItem(raw: unknown): Item {
@@ -186,4 +245,10 @@ export function readLookup(raw: unknown): Map<string, Verdict> | undefined {
     found.set(text(object(each).hash), { ...verdict, lean });
   }
   return found;
+}
+
+/** Parse an answer of `/v1/images/{sha256}/explanation/text`. */
+export function readSentences(raw: unknown): string[] {
+  const { sentences } = object(raw);
+  return Array.isArray(sentences) ? sentences.filter((each) => typeof each === "string") : [];
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import messages from "../public/_locales/en/messages.json";
 import { unavailable } from "../lib/verdict";
 import * as i18n from "../lib/i18n";
-import { classified, verdict } from "./examples";
+import { classified, fact, verdict } from "./examples";
 
 test.each([
   [0, "< 1%"],
@@ -44,6 +44,9 @@ test.each([
     { word: "Uncertain, leans not AI", extra: "30%" },
   ],
   [classified({ label: "real", probability: 0.04 }), { word: "No sign of AI", extra: "" }],
+  [classified({ decided_by: "credentials", probability: 0.12 }), { word: "Likely AI", extra: "signed" }],
+  [classified({ decided_by: "marks", probability: 0.7 }), { word: "Likely AI", extra: "marked" }],
+  [classified({ label: "real", decided_by: "credentials" }), { word: "No sign of AI", extra: "" }],
   [unavailable("timeout"), { word: "Unavailable", extra: "site too slow" }],
 ])("a badge says no more than is known: %#", (outcome, said) => {
   expect(i18n.badgeWords(outcome)).toEqual(said);
@@ -56,6 +59,11 @@ test.each([
     classified({ label: "real", probability: 0.04 }),
     "",
     "No sign of AI, 4% probability of AI: image without a description",
+  ],
+  [
+    classified({ decided_by: "credentials", probability: 0.12 }),
+    "a cat",
+    "Likely AI, signed: image “a cat”",
   ],
   [unavailable("blocked_address"), "", "Unavailable, private address: image without a description"],
 ])("a badge's name tells state, probability and image: %#", (outcome, alt, name) => {
@@ -83,11 +91,29 @@ test("members and evidence of unknown kinds are called by their own names", () =
   expect(i18n.memberName("efficientnet")).toBe("EfficientNet");
   expect(i18n.memberName("clip")).toBe("CLIP, all layers");
   expect(i18n.memberName("vit")).toBe("vit");
-  const evidence = { kind: "watermark", says: "ai", detail: "", trusted: false };
+  const evidence = fact({ kind: "watermark" });
   expect(i18n.evidenceSource(evidence)).toBe("watermark, no trusted signature");
   expect(i18n.evidenceSource({ ...evidence, kind: "c2pa", trusted: true })).toBe(
     "Content Credentials, trusted signature",
   );
+});
+
+test("a fact of a known kind is told in the user's language, any other one as the server says it", () => {
+  const told = fact({
+    trusted: true,
+    origin: "generated",
+    signer: "<b>Example Inc.</b>",
+    generator: "Painter 3",
+    signed_at: "soon",
+  });
+  expect(i18n.evidenceFacts(told)).toEqual([
+    "Created by a generative model",
+    "Signed by <b>Example Inc.</b>",
+    "Signed on soon",
+    "Program: Painter 3",
+  ]);
+  expect(i18n.evidenceFacts(fact({ origin: "dreamt" }))).toEqual([]);
+  expect(i18n.evidenceFacts(fact({ generator: "Painter 3" }))).toEqual([]);
 });
 
 test("what was judged is told, with its frame where there are several", () => {

@@ -22,6 +22,9 @@ function makePort() {
   };
 }
 
+/** What decides most labels. */
+const PIXELS = "pixels" as const;
+
 let port: ReturnType<typeof makePort>;
 
 beforeEach(() => {
@@ -73,9 +76,10 @@ test("the counts of all frames are summed, by label", async () => {
 test("a click on a flagged image has its frame show it", async () => {
   await open();
   const flagged = [
-    { id: 5, url: "https://x.example/a/b.jpg?c", alt: "A cat", probability: 0.93 },
-    { id: 6, url: "https://x.example/a/b.jpg?c", alt: "", probability: 0.999 },
-    { id: 7, url: "", alt: "", probability: 0.9 },
+    { id: 5, url: "https://x.example/a/b.jpg?c", alt: "A cat", probability: 0.93, decided_by: PIXELS },
+    { id: 6, url: "https://x.example/a/b.jpg?c", alt: "", probability: 0.999, decided_by: PIXELS },
+    { id: 7, url: "", alt: "", probability: 0.9, decided_by: PIXELS },
+    { id: 8, url: "", alt: "A dog", probability: 0.1, decided_by: "credentials" as const },
   ];
   port.answer({ frame: "advert", report: report({ ai: 3 }, { flagged, isTop: false }) });
   const buttons = [...byId("flagged-list").querySelectorAll("button")];
@@ -83,6 +87,7 @@ test("a click on a flagged image has its frame show it", async () => {
     "A cat 93%",
     "b.jpg > 99%",
     "image without a description 90%",
+    "A dog signed",
   ]);
   buttons[1]!.click();
   expect(port.postMessage).toHaveBeenCalledExactlyOnceWith({ frame: "advert", image: 6 });
@@ -90,7 +95,7 @@ test("a click on a flagged image has its frame show it", async () => {
 
 test("a new report leaves the focus where it was", async () => {
   await open();
-  const flagged = [{ id: 5, url: "https://x.example/b.jpg", alt: "A cat", probability: 0.93 }];
+  const flagged = [{ id: 5, url: "https://x.example/b.jpg", alt: "A cat", probability: 0.93, decided_by: PIXELS }];
   port.answer({ frame: "top", report: report({ ai: 1 }, { flagged }) });
   byId("flagged-list").querySelector("button")!.focus();
   port.answer({ frame: "top", report: report({ ai: 1, real: 1 }, { flagged }) });

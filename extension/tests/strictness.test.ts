@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { asWanted, sampleOutcome } from "../lib/strictness";
 import { stateOf } from "../lib/verdict";
-import { outcomeWord } from "../lib/i18n";
-import { classified } from "./examples";
+import { badgeWords, outcomeWord } from "../lib/i18n";
+import { classified, fact } from "./examples";
 
-const SIGNED = { kind: "c2pa", says: "ai", detail: "Made by Example.", trusted: true };
+const SIGNED = fact({ trusted: true });
 
 test.each([
   [0, "ai"],
@@ -31,6 +31,16 @@ test("an image whose trusted signature says AI stays flagged", () => {
   expect(asWanted(outcome, 0.99)).toBe(outcome);
   const unsigned = classified({ evidence: [{ ...SIGNED, trusted: false }] });
   expect(stateOf(asWanted(unsigned, 0.99))).toBe("uncertain");
+});
+
+test("a label that credentials decided stays, also where a look-up tells no evidence", () => {
+  const outcome = classified({ decided_by: "credentials", probability: 0.12 });
+  expect(asWanted(outcome, 0.99)).toBe(outcome);
+});
+
+test("a label that unsigned marks decided falls below the own threshold", () => {
+  const wanted = asWanted(classified({ decided_by: "marks", probability: 0.7 }), 0.9);
+  expect(badgeWords(wanted)).toEqual({ word: "Uncertain, leans AI", extra: "70%" });
 });
 
 test.each([

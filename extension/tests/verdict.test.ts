@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readAnswer, stateOf } from "../lib/verdict";
-import { doneItem, failedItem, verdict } from "./examples";
+import { doneItem, fact, failedItem, verdict } from "./examples";
 
 const only = (item: unknown) => readAnswer({ id: "1", items: [item] })!.items[0]!;
 
@@ -56,7 +56,7 @@ test("members and evidence of unknown kinds are kept, and what is no number is d
   const { outcome } = only(
     doneItem("a", {
       members: { vit: 0.4, broken: "x" as never },
-      evidence: [{ kind: "watermark", says: "ai", detail: "A mark.", trusted: "yes" as never }],
+      evidence: [fact({ kind: "watermark", detail: "A mark.", trusted: "yes" as never })],
     }),
   );
   expect(outcome).toMatchObject({
@@ -64,6 +64,29 @@ test("members and evidence of unknown kinds are kept, and what is no number is d
       members: { vit: 0.4 },
       evidence: [{ kind: "watermark", says: "ai", detail: "A mark.", trusted: false }],
     },
+  });
+});
+
+test("what decided is known, and a decider that we have no words for is none", () => {
+  const decidedBy = (decided_by: unknown) => {
+    const { outcome } = only(doneItem("a", { decided_by: decided_by as never }));
+    return outcome?.state === "classified" && outcome.verdict.decided_by;
+  };
+  expect(["credentials", "marks", "oracle", undefined].map(decidedBy)).toEqual([
+    "credentials",
+    "marks",
+    "pixels",
+    "pixels",
+  ]);
+});
+
+test("similar images are kept if they have a probability", () => {
+  const other = { label: "real", probability: 0.1, checked_at: "2026-11-22T15:30:00Z" };
+  const similar = [{ ...other, distance: 3 }, { ...other, label: "odd" }, { label: "ai" }, null];
+  const { outcome } = only(doneItem("a", { similar: similar as never }));
+  expect(outcome).toMatchObject({ verdict: { similar: [other, { ...other, label: "uncertain" }] } });
+  expect(only(doneItem("a", { similar: "none" as never })).outcome).toMatchObject({
+    verdict: { similar: [] },
   });
 });
 

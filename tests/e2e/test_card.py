@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from urllib.parse import parse_qs, urlsplit
 
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_httpserver import HTTPServer
 from redis import Redis
 
 from backend.supervisor import Supervisor
 from tests.e2e.axe import axe_violations
-from tests.e2e.extension import JUDGED, badge, card
+from tests.e2e.extension import JUDGED, badge, card, worker_requests
 from tests.e2e.pages import img, serve_page, serve_photograph
 from workers.storage.feedback import FeedbackStore
 
@@ -60,3 +62,28 @@ def test_the_copied_link_opens_the_servers_page_with_the_image(
     assert parse_qs(urlsplit(link).query) == {"url": [f"{src}?a=b&c"]}
     page.goto(link)
     expect(page.locator("#check input[name=url]")).to_have_value(f"{src}?a=b&c")
+
+
+def test_the_map_is_drawn_on_demand_where_the_page_forbids_all_other_images(
+    page: Page, site: HTTPServer
+) -> None:
+    page.set_viewport_size(NARROW)
+    src = serve_photograph(site, "/map.jpg")
+    strict = {"Content-Security-Policy": "default-src 'none'; img-src 'self'"}
+    page.goto(serve_page(site, img(src, "cat"), headers=strict))
+    open_card(page, "cat")
+    assert worker_requests(site, "/map.jpg") == 1
+    card(page).get_by_role("button", name="Where it looks AI-made").click()
+    picture = card(page).get_by_role("img", name="The image in grey under a map of colours")
+    expect(picture).to_be_visible()
+    assert worker_requests(site, "/map.jpg") == 2
+    shown = Image.open(io.BytesIO(picture.screenshot())).convert("RGB")
+    assert len(set(shown.getdata())) > 1000  # more than an empty picture has
+    expect(card(page)).to_contain_text("In our test")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert axe_violations(page, "assay-overlay") == []
+    hide = card(page).get_by_role("button", name="Hide where it looks AI-made")
+    expect(hide).to_be_focused()
+    hide.click()
+    expect(picture).to_be_hidden()

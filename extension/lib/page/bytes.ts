@@ -20,6 +20,14 @@ export async function toDataUrl(bytes: Blob): Promise<string> {
   });
 }
 
+/**
+ * Decode a data: URL in base64. Unlike `fetch`, no content security policy of the page can forbid it.
+ */
+export function fromDataUrl(data: string): Blob {
+  const letters = atob(data.slice(data.indexOf(",") + 1));
+  return new Blob([Uint8Array.from(letters, (letter) => letter.charCodeAt(0))]);
+}
+
 async function readFile(url: string): Promise<Blob | undefined> {
   try {
     const response = await fetch(url, { cache: "force-cache" });

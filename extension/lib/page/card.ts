@@ -1,13 +1,22 @@
 /** The card with the details of one outcome, next to its image. */
 
 import { make } from "../dom";
-import { isLookedUp, type Outcome, stateOf, type Verdict } from "../verdict";
+import type { Explained } from "../messages";
+import {
+  deciderOf,
+  isLookedUp,
+  type Outcome,
+  type Similar,
+  stateOf,
+  type Verdict,
+} from "../verdict";
 import * as i18n from "../i18n";
 import { button } from "./button";
 import { copy } from "./clipboard";
+import { Explanation } from "./explanation";
 import { FeedbackForm } from "./feedback";
 import { drawMark } from "./mark";
-import { type Box, cardCorner } from "./positions";
+import { type Box, cardCorner, cornerWithin, type Point, type Size } from "./positions";
 
 /** An action that a card offers. The main one is a large button, with a note below it. */
 export interface Action {
@@ -17,12 +26,24 @@ export interface Action {
   run: () => void;
 }
 
+/** What the card shows. */
+export interface Content {
+  /** Undefined: the image is being checked. */
+  outcome: Outcome | undefined;
+  actions?: readonly Action[];
+  /** Whether a larger version was judged than the page shows. */
+  isLarger?: boolean;
+  /** Asks where the image looks AI-made, if that can be asked. */
+  explain?: (() => Promise<Explained>) | undefined;
+}
+
 export class Card {
   private readonly mark = make("span", "");
   private readonly title = make("h2", "");
   /** A live region: screen readers announce its changes. */
   private readonly summary = make("div", "summary");
   private readonly details = make("div", "");
+  private readonly explaining = make("div", "");
   private readonly actions = make("div", "");
   /** A live region for what became of an action. */
   private readonly status = make("p", "status");
@@ -32,6 +53,10 @@ export class Card {
   private readonly options: HTMLButtonElement;
   /** A modal dialog. The browser manages the focus and closes it on Escape. */
   private readonly dialog: HTMLDialogElement;
+  /** What is shown where there is no form. */
+  private offered: readonly Action[] = [];
+  private explanation: Explanation | undefined;
+  private form: FeedbackForm | undefined;
 
   constructor(onOptions: () => void) {
     this.title.id = "title";
@@ -46,6 +71,7 @@ export class Card {
       make("header", "", this.mark, this.title, this.closer),
       this.summary,
       this.details,
+      this.explaining,
       this.actions,
       this.status,
       this.nextTry,
@@ -70,7 +96,7 @@ export class Card {
   /** Open the card next to a box, with the state "checking". */
   open(root: ShadowRoot, about: Box): void {
     if (this.dialog.parentNode !== root) root.append(this.dialog);
-    this.show(undefined, []);
+    this.show({ outcome: undefined });
     if (!this.dialog.open) this.dialog.showModal();
     this.title.focus();
     this.place(about);
@@ -80,12 +106,18 @@ export class Card {
     this.dialog.close();
   }
 
-  /**
-   * Show an outcome, or the state "checking", with actions.
-   *
-   * @param isLarger whether a larger version was judged than the page shows
-   */
-  show(outcome: Outcome | undefined, actions: readonly Action[], isLarger = false): void {
+  /** Show an outcome, or the state "checking". What was opened for an older one goes. */
+  show(content: Content): void {
+    const { explain } = content;
+    this.form = undefined;
+    this.explanation = explain && new Explanation(explain, () => this.keepInView());
+    this.explaining.replaceChildren(...(this.explanation ? [this.explanation.element] : []));
+    this.status.textContent = "";
+    this.update(content);
+  }
+
+  /** Show the same outcome in other words. What the user has opened and entered stays. */
+  update({ outcome, actions = [], isLarger = false }: Content): void {
     const state = stateOf(outcome);
     this.dialog.dataset.state = state;
     this.mark.replaceChildren(drawMark(state));
@@ -93,21 +125,25 @@ export class Card {
     this.summary.replaceChildren(...summaryOf(outcome));
     this.caution.textContent = outcome?.state === "classified" ? i18n.text("card_caution") : "";
     this.details.replaceChildren(...detailsOf(outcome, isLarger));
-    this.actions.replaceChildren(...drawActions(actions));
-    this.status.textContent = "";
+    this.offered = actions;
+    this.explanation?.localise();
+    if (this.form) this.form.localise();
+    else this.actions.replaceChildren(...drawActions(actions));
     this.showNextTry(outcome);
+    this.keepInView();
   }
 
   /** Ask what the user knows about the image, in place of the actions. */
   showFeedback(image: { url: string; sha256: string }): void {
-    const before = [...this.actions.children];
-    const form = new FeedbackForm(image, () => {
-      this.actions.replaceChildren(...before);
-      before[0]?.querySelector("button")?.focus();
+    this.form = new FeedbackForm(image, () => {
+      this.form = undefined;
+      this.actions.replaceChildren(...drawActions(this.offered));
+      this.actions.querySelector<HTMLElement>(".tools button")?.focus();
     });
     this.status.textContent = "";
-    this.actions.replaceChildren(form.element);
-    form.focus();
+    this.actions.replaceChildren(this.form.element);
+    this.keepInView();
+    this.form.focus();
   }
 
   /** Copy a link, and say so. */
@@ -123,12 +159,25 @@ export class Card {
 
   /** Place the card next to a box of the viewport. It then scrolls with the page. */
   place(about: Box): void {
-    const { clientWidth: width, clientHeight: height } = document.documentElement;
+    this.move(cardCorner(about, this.dialog.getBoundingClientRect(), viewport()));
+  }
+
+  /** Move the card as little as needed, so that the viewport has all of it. */
+  private keepInView(): void {
+    if (!this.dialog.open) return;
     const card = this.dialog.getBoundingClientRect();
-    const { x, y } = cardCorner(about, card, { width, height });
+    this.move(cornerWithin({ x: card.left, y: card.top }, card, viewport()));
+  }
+
+  private move({ x, y }: Point): void {
     this.dialog.style.left = `${Math.round(x + window.scrollX)}px`;
     this.dialog.style.top = `${Math.round(y + window.scrollY)}px`;
   }
+}
+
+function viewport(): Size {
+  const { clientWidth: width, clientHeight: height } = document.documentElement;
+  return { width, height };
 }
 
 function summaryOf(outcome: Outcome | undefined): HTMLElement[] {
@@ -139,6 +188,14 @@ function summaryOf(outcome: Outcome | undefined): HTMLElement[] {
     return failure.detail ? [lead, english("p", failure.detail)] : [lead];
   }
   const { probability } = outcome.verdict;
+  const decider = deciderOf(outcome.verdict);
+  if (decider) {
+    return [
+      make("p", "lead", i18n.text(`decided_${decider}`)),
+      make("p", "", i18n.text("pixels_alone", i18n.percent(probability))),
+      bar(probability),
+    ];
+  }
   return [
     make("p", "lead", i18n.text("card_scale", i18n.percent(probability))),
     bar(probability),
@@ -153,7 +210,7 @@ function detailsOf(outcome: Outcome | undefined, isLarger: boolean): HTMLElement
   }
   const { verdict } = outcome;
   if (isLookedUp(verdict)) return [lookedUp(verdict)];
-  const { evidence, image } = verdict;
+  const { evidence, image, similar } = verdict;
   const members = Object.entries(verdict.members);
   return [
     // The result of an only member is the verdict, before calibration.
@@ -166,6 +223,7 @@ function detailsOf(outcome: Outcome | undefined, isLarger: boolean): HTMLElement
         ? make("ul", "evidence", ...evidence.map(drawEvidence))
         : make("p", "", i18n.text("evidence_none")),
     ),
+    ...(similar.length > 0 ? [similarImages(similar)] : []),
     section(
       "image_heading",
       make("p", "", i18n.imageSummary(verdict)),
@@ -203,7 +261,22 @@ function drawMember([member, probability]: [string, number]): HTMLElement {
 
 function drawEvidence(evidence: Verdict["evidence"][number]): HTMLElement {
   const source = make("small", "", i18n.evidenceSource(evidence));
-  return make("li", "", english("span", evidence.detail), source);
+  const [lead, ...facts] = i18n.evidenceFacts(evidence);
+  if (!lead) return make("li", "", english("span", evidence.detail), source);
+  return make("li", "", make("span", "", lead), ...facts.map((fact) => make("small", "", fact)), source);
+}
+
+function similarImages(similar: readonly Similar[]): HTMLElement {
+  return section(
+    "similar",
+    make("ul", "evidence", ...similar.map(drawSimilar)),
+    make("p", "note", i18n.text("similar_caution")),
+  );
+}
+
+function drawSimilar({ label, probability, checked_at }: Similar): HTMLElement {
+  const words = `${i18n.text(`state_${label}`)} ${i18n.percent(probability)}`;
+  return make("li", "", make("span", "", words), make("small", "", i18n.when(checked_at)));
 }
 
 /** A text of the server, or of the file. Those of the server are English. */

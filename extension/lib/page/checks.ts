@@ -1,6 +1,6 @@
 /** Checks one image: by its address, or by its file in this browser. */
 
-import { ask, type CheckBytes, type CheckBytesNow } from "../messages";
+import { ask, type CheckBytes, type CheckBytesNow, explain, type Explained } from "../messages";
 import { type Outcome, unavailable } from "../verdict";
 import { isWebUrl } from "./url";
 import { readInPage, toDataUrl } from "./bytes";
@@ -67,6 +67,24 @@ export async function checkFile({ url, image }: Subject, again = false): Promise
 /** Request access to the image's site, then fetch and check it. Call it from a click. */
 export function checkWithPermission({ url }: Subject): Promise<Outcome> {
   return ask({ kind: "check-fetch", url, askPermission: true });
+}
+
+/**
+ * Draw where an image looks AI-made, at the user's request: by its address. If the server cannot
+ * fetch it, send its file, as a check does.
+ *
+ * @param sha256 of the judged file. No other one is sent.
+ */
+export async function explainImage({ url, image }: Subject, sha256: string): Promise<Explained> {
+  const kind = "explain";
+  const isWeb = isWebUrl(url);
+  const fetched = isWeb ? await explain({ kind, sha256, url }) : undefined;
+  if (fetched && fetched.failure?.code !== "not_at_hand") return fetched;
+  const bytes = await readInPage(url, image);
+  if (bytes) return explain({ kind, sha256, data: await toDataUrl(bytes) });
+  if (!fetched) return { sentences: [], failure: { code: "unreadable", detail: "" } };
+  const local = await explain({ kind, sha256, url, isLocal: true });
+  return local.picture ? local : fetched;
 }
 
 async function checkBytes(

@@ -11,8 +11,8 @@ import { actionsFor } from "./actions";
 import { Asks } from "./asks";
 import { idleTime } from "./idle";
 import { Badge } from "./badge";
-import { Card } from "./card";
-import { checkImage, type Subject } from "./checks";
+import { Card, type Content } from "./card";
+import { checkImage, explainImage, type Subject } from "./checks";
 import { Overlay } from "./overlay";
 import type { Box } from "./positions";
 import { Pointed } from "./pointed";
@@ -69,15 +69,14 @@ export class Page {
     if (look.ownThreshold === this.ownThreshold) return;
     this.ownThreshold = look.ownThreshold;
     this.tally.setOwnThreshold(look.ownThreshold);
-    if (this.explained) this.showInCard(this.explained);
+    if (this.explained) this.card.update(this.contentOf(this.explained));
   }
 
   /** Show everything again, in the chosen language. */
   localise(): void {
     this.overlay.localise();
     this.card.localise();
-    if (this.explained) this.showInCard(this.explained);
-    else this.card.show(undefined, []);
+    this.card.update(this.explained ? this.contentOf(this.explained) : { outcome: undefined });
   }
 
   /** Check all images of the page because the user asked for it, although badges may be off. */
@@ -241,21 +240,26 @@ export class Page {
   }
 
   private showInCard(explained: Explained): void {
-    const { subject, box, outcome } = explained;
     this.explained = explained;
+    this.card.show(this.contentOf(explained));
+    this.card.place(explained.box);
+  }
+
+  private contentOf({ subject, box, outcome }: Explained): Content {
+    // A look-up tells no hash, and nothing to explain.
+    const sha256 = outcome.state === "classified" ? outcome.verdict.image.sha256 : "";
     const actions = actionsFor(subject, outcome, {
       check: (run) => void this.explain(subject, box, run()),
-      contest: () => {
-        const sha256 = outcome.state === "classified" ? outcome.verdict.image.sha256 : "";
-        this.card.showFeedback({ url: subject.url, sha256 });
-        this.card.place(box);
-      },
+      contest: () => this.card.showFeedback({ url: subject.url, sha256 }),
       copyLink: () => void this.copyLink(subject.url),
       openOptions,
     });
-    const isLarger = isLargerThanShown(subject, outcome);
-    this.card.show(asWanted(outcome, this.ownThreshold), actions, isLarger);
-    this.card.place(box);
+    return {
+      outcome: asWanted(outcome, this.ownThreshold),
+      actions,
+      isLarger: isLargerThanShown(subject, outcome),
+      explain: sha256 ? () => explainImage(subject, sha256) : undefined,
+    };
   }
 
   private async copyLink(url: string): Promise<void> {

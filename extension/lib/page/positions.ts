@@ -101,19 +101,27 @@ export function middleOf({ x, y, right, bottom }: Anchor, { width, height }: Siz
  * the box. It is always within the viewport.
  */
 export function cardCorner(about: Box, card: Size, viewport: Size): Point {
-  const most = {
-    x: Math.max(MARGIN, viewport.width - MARGIN - card.width),
-    y: Math.max(MARGIN, viewport.height - MARGIN - card.height),
-  };
-  const within = (point: Point): Point => ({
-    x: Math.min(Math.max(point.x, MARGIN), most.x),
-    y: Math.min(Math.max(point.y, MARGIN), most.y),
-  });
+  const most = lastCorner(card, viewport);
+  const within = (point: Point): Point => cornerWithin(point, card, viewport);
   if (about.right + MARGIN <= most.x) return within({ x: about.right + MARGIN, y: about.top });
   const before = about.left - MARGIN - card.width;
   if (before >= MARGIN) return within({ x: before, y: about.top });
   if (about.bottom + MARGIN <= most.y) return within({ x: about.left, y: about.bottom + MARGIN });
   return within({ x: about.left + INSET, y: about.top + INSET });
+}
+
+/** The corner of a card of this size next to a point, so that the card is within the viewport. */
+export function cornerWithin({ x, y }: Point, card: Size, viewport: Size): Point {
+  const most = lastCorner(card, viewport);
+  return { x: Math.min(Math.max(x, MARGIN), most.x), y: Math.min(Math.max(y, MARGIN), most.y) };
+}
+
+/** The lowest and rightmost corner of a card within the viewport. */
+function lastCorner(card: Size, viewport: Size): Point {
+  return {
+    x: Math.max(MARGIN, viewport.width - MARGIN - card.width),
+    y: Math.max(MARGIN, viewport.height - MARGIN - card.height),
+  };
 }
 
 /**

@@ -59,7 +59,8 @@ export class Tally {
       const alt = nameOf(element);
       // Other addresses can be as long as the file, and say nothing.
       const address = isWebUrl(url) ? url : "";
-      findings.flagged.push({ id, url: address, alt, probability: outcome.verdict.probability });
+      const { probability, decided_by } = outcome.verdict;
+      findings.flagged.push({ id, url: address, alt, probability, decided_by });
     }
     return findings;
   }

@@ -3,7 +3,7 @@
 import { browser } from "wxt/browser";
 import { testConnection } from "../connection";
 import { make } from "../dom";
-import { language, number, percent, text } from "../i18n";
+import { basis, language, number, text } from "../i18n";
 import { tell } from "../messages";
 import { type FlaggedImage, type Report, sumCounts } from "../report";
 import {
@@ -152,10 +152,9 @@ export class Popup {
 
   private flaggedButton(frame: string, image: FlaggedImage): HTMLButtonElement {
     const name = image.alt.trim() || fileName(image.url);
-    const probability = percent(image.probability);
     const label = make("span", "name", name);
     label.dir = "auto";
-    const button = make("button", "", label, " ", make("span", "percent", probability));
+    const button = make("button", "", label, " ", make("span", "percent", basis(image)));
     button.type = "button";
     button.title = name;
     button.addEventListener("click", () => this.link?.showImage({ frame, image: image.id }));

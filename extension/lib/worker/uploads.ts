@@ -69,7 +69,8 @@ export class Uploads {
   }
 }
 
-async function keyOf(image: Blob): Promise<string> {
+/** The key of bytes: "sha256:" and their hash in lower-case hex. */
+export async function keyOf(image: Blob): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", await image.arrayBuffer());
   const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0"));
   return `sha256:${hex.join("")}`;

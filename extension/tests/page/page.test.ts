@@ -4,7 +4,7 @@ import { Page } from "../../lib/page/page";
 import type { WorkerRequest } from "../../lib/messages";
 import { DEFAULTS } from "../../lib/settings";
 import { type Outcome, UNKNOWN, unavailable } from "../../lib/verdict";
-import { classified, verdict } from "../examples";
+import { classified, fact, verdict } from "../examples";
 import { bringNear, FakeIntersectionObserver, fakeObservers, layOut, makeImage } from "./layout";
 
 const DATA = "data:image/png;base64,AAAA";
@@ -208,7 +208,7 @@ test("a badge is put at its image's corner", async () => {
 });
 
 test("a badge's click opens a card with all that is known, without asking again", async () => {
-  const evidence = [{ kind: "c2pa", says: "ai", detail: "Made by Example.", trusted: true }];
+  const evidence = [fact({ trusted: true })];
   asked.mockResolvedValue(classified({ evidence }));
   showWithBadges(makeImage());
   await vi.waitFor(() => expect(badges()[0]!.dataset.state).toBe("ai"));
@@ -686,4 +686,139 @@ test("a stricter threshold applies at once to badges, counts, veils and the card
   page.setLook({ ...DEFAULTS, flagged: "blur", ownThreshold: 0.9 });
   expect(titleOf()).toBe("Likely AI");
   expect(page.report().counts.ai).toBe(1);
+});
+
+test("other words and another threshold keep what was entered into the form", async () => {
+  await openForm();
+  answer("real");
+  const note = card().querySelector("textarea")!;
+  note.value = "My photo.";
+  note.focus();
+  page.setLook({ ...DEFAULTS, ownThreshold: 0.95 });
+  const getMessage = (name: string) => (name === "language" ? "en" : `<${name}>`);
+  Object.assign(fakeBrowser.i18n, { getMessage });
+  page.localise();
+  expect(titleOf()).toBe("<leans_ai>");
+  expect(card().querySelector("textarea")).toBe(note);
+  expect([note.value, shadow().activeElement]).toEqual(["My photo.", note]);
+  expect(tool("<feedback_send>").disabled).toBe(false);
+  expect(card().querySelector("legend")!.textContent).toBe("<feedback_question>");
+  click(tool("<feedback_cancel>"));
+  expect(shadow().activeElement).toBe(tool("<card_wrong>"));
+});
+
+test("the card says what decided, and that the probability is the pixels'", async () => {
+  const evidence = [fact({ trusted: true, origin: "generated", signer: "<b>Example</b>" })];
+  asked.mockResolvedValue(classified({ decided_by: "credentials", probability: 0.12, evidence }));
+  await page.checkTarget("https://x.example/a.jpg");
+  expect([...card().querySelectorAll(".summary p")].map(({ textContent }) => textContent)).toEqual([
+    "Decided by Content Credentials of a trusted signer.",
+    "The pixels alone: 12% probability that the image is AI-made",
+  ]);
+  expect(card().textContent).toContain("Created by a generative modelSigned by <b>Example</b>");
+});
+
+test("similar images are listed with their results", async () => {
+  const similar = [{ label: "real", probability: 0.04, checked_at: "2026-11-22T15:30:00Z" }] as const;
+  asked.mockResolvedValue(classified({ similar: [...similar] }));
+  await page.checkTarget("https://x.example/a.jpg");
+  expect(card().textContent).toMatch(/Similar images seen beforeNo sign of AI 4%Nov 2\d, 2026/);
+  expect(card().textContent).toContain("A copy can be edited.");
+});
+
+// Where the image looks AI-made
+
+const toggle = () => card().querySelector<HTMLButtonElement>(".explanation > button")!;
+const map = () => card().querySelector<HTMLElement>(".map")!;
+const picture = () => map().querySelector<HTMLElement>("[role=img]")!;
+const SHA256 = "ab".repeat(32);
+const WEB = { kind: "explain", sha256: SHA256, url: "https://x.example/a.jpg" };
+const SENTENCES = ["In our test, it was wrong."];
+const explained = (answer: object) => asked.mockResolvedValueOnce(answer as never);
+const drawn = () => explained({ picture: "data:image/png;base64,eA==", sentences: SENTENCES });
+const failed = (code: string) =>
+  explained({ sentences: SENTENCES, failure: { code, detail: "The server says why." } });
+
+/** Have pictures of this size be decoded. */
+function decode(width: number, height: number): void {
+  vi.stubGlobal("createImageBitmap", async () => ({ width, height }));
+}
+
+test("the map is asked for by a click only, and once; another click hides it", async () => {
+  decode(40, 30);
+  await page.checkTarget("https://x.example/a.jpg");
+  expect(map().hidden).toBe(true);
+  toggle().click(); // A script's click, which must do nothing.
+  expect(checksOf("explain")).toHaveLength(0);
+  let answer = (_answer: object) => {};
+  asked.mockReturnValueOnce(new Promise((resolve) => (answer = resolve as never)));
+  click(toggle());
+  expect(map().textContent).toContain("The server draws the picture.");
+  expect(map().ariaBusy).toBe("true");
+  answer({ picture: "data:image/png;base64,eA==", sentences: SENTENCES });
+  await vi.waitFor(() => expect(picture().hidden).toBe(false));
+  expect(picture().ariaLabel).toContain("The image in grey under a map of colours");
+  expect(map().textContent).toContain("a bright part is no proof");
+  expect(map().querySelector("[lang=en] p")!.textContent).toBe(SENTENCES[0]);
+  expect(picture().shadowRoot).toBeNull(); // It is closed to scripts of the page.
+  click(toggle());
+  expect([map().hidden, toggle().ariaExpanded]).toEqual([true, "false"]);
+  click(toggle());
+  expect([map().hidden, toggle().ariaExpanded]).toEqual([false, "true"]);
+  expect(toggle().textContent).toBe("Hide where it looks AI-made");
+  page.setLook({ ...DEFAULTS, ownThreshold: 0.95 });
+  expect(picture().hidden).toBe(false);
+  expect(checksOf("explain")).toEqual([[WEB]]);
+});
+
+test("a picture that failed says why, and can be tried for again", async () => {
+  decode(40, 30);
+  await page.checkTarget("https://x.example/a.jpg");
+  failed("overloaded");
+  click(toggle());
+  const again = () => map().querySelector<HTMLButtonElement>("button")!;
+  await vi.waitFor(() => expect(again().hidden).toBe(false));
+  expect(map().textContent).toContain("No picture: server busy. The server is overloaded.");
+  expect(map().textContent).toContain("The server says why.");
+  expect(map().textContent).toContain(SENTENCES[0]);
+  again().focus();
+  drawn();
+  click(again());
+  expect(shadow().activeElement).toBe(toggle());
+  await vi.waitFor(() => expect(picture().hidden).toBe(false));
+  expect([again().hidden, checksOf("explain").length]).toEqual([true, 2]);
+});
+
+test("where the server cannot fetch the image again, its file is sent, as in a check", async () => {
+  decode(40, 30);
+  haveFiles(readable);
+  await page.checkTarget("https://x.example/a.jpg");
+  failed("not_at_hand");
+  drawn();
+  click(toggle());
+  await vi.waitFor(() => expect(picture().hidden).toBe(false));
+  const file = { kind: "explain", sha256: SHA256, data: "data:image/png;base64,eA==" };
+  expect(checksOf("explain")).toEqual([[WEB], [file]]);
+});
+
+test("where the page may not read it either, the worker tries, else the first reason stays", async () => {
+  await page.checkTarget("https://x.example/a.jpg");
+  failed("not_at_hand");
+  failed("access_needed");
+  click(toggle());
+  await vi.waitFor(() => expect(map().textContent).toContain("No picture: image not at hand."));
+  expect(checksOf("explain")).toEqual([[WEB], [{ ...WEB, isLocal: true }]]);
+});
+
+test("an image without a web address is explained by its file, and a look-up not at all", async () => {
+  decode(40, 30);
+  haveFiles(readable);
+  await page.checkTarget(DATA);
+  drawn();
+  click(toggle());
+  await vi.waitFor(() => expect(picture().hidden).toBe(false));
+  expect(checksOf("explain")).toMatchObject([[{ data: "data:image/png;base64,eA==" }]]);
+  asked.mockResolvedValue(classified({ image: { ...verdict().image, sha256: "" } }));
+  await page.checkTarget("https://x.example/b.jpg");
+  expect(toggle()).toBeNull();
 });

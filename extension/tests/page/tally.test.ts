@@ -29,7 +29,8 @@ test("images are counted by label, and the flagged ones listed", () => {
   tally.note(image(), "u6", UNKNOWN);
   const { counts, flagged: list } = tally.report();
   expect(counts).toEqual({ ai: 1, real: 1, uncertain: 1, unavailable: 1, unknown: 1, checking: 1 });
-  expect(list).toEqual([{ id: 1, url: "https://x.example/1.jpg", alt: "A cat", probability: 0.93 }]);
+  const why = { probability: 0.93, decided_by: "pixels" };
+  expect(list).toEqual([{ id: 1, url: "https://x.example/1.jpg", alt: "A cat", ...why }]);
   expect(tally.get(list[0]!.id)).toBe(flagged);
 });
 
