@@ -15,7 +15,7 @@ from redis import Redis
 from backend.api_keys import KeyExpiredError, KeyStore, format_time
 from backend.cli.expiry import parse_expiry
 from backend.supervisor import Supervisor
-from backend.usage_store import UsageStore
+from workers.storage.usage import UsageStore
 from settings import Settings
 from tests.backend.running import Finished, assay
 from tests.conftest import settings_at

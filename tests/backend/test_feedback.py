@@ -40,7 +40,7 @@ def test_what_somebody_knows_is_kept_with_the_verdict_it_contests(
     assert reply is not None
     assert datetime.fromisoformat(reply.pop("received_at")).tzinfo is not None
     assert len(reply.pop("id")) == 32
-    assert reply == body | {"url": URL, "verdict": known.model_dump(mode="json")}
+    assert reply == body | {"url": URL, "verdict": known.model_dump(mode="json", exclude_none=True)}
     (kept,) = FeedbackStore(redis).all()
     assert kept.url == URL
     assert kept.verdict == known
@@ -51,7 +51,7 @@ def test_no_verdict_changes(client: FlaskClient, known: Verdict) -> None:
     client.post("/v1/feedback", json={"url": URL, "says": "real"})
     answer = client.post("/v1/lookups", json={"urls": [URL]})
     assert answer.json is not None
-    assert answer.json["items"][0]["verdict"] == known.model_dump(mode="json")
+    assert answer.json["items"][0]["verdict"] == known.model_dump(mode="json", exclude_none=True)
 
 
 def test_to_say_it_again_is_to_say_it_once(

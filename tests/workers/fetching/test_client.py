@@ -28,7 +28,9 @@ HOST = "pictures.localhost"
 def test_a_file_is_fetched_with_its_validators(serve: Serve, fetcher: Fetcher) -> None:
     site = serve(answer(b"data", 'ETag: "1"', "Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT"))
 
-    assert fetcher.get(site.url("a")) == Fetched(b"data", '"1"', "Sat, 01 Jan 2000 00:00:00 GMT")
+    assert fetcher.get(site.url("a")) == Fetched(
+        b"data", '"1"', "Sat, 01 Jan 2000 00:00:00 GMT", url=site.url("a")
+    )
 
 
 def test_the_request_says_who_asks_and_what_for(serve: Serve, fetcher: Fetcher) -> None:

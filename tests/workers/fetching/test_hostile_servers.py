@@ -146,7 +146,7 @@ def test_a_validator_that_is_none_is_not_kept(
     """It would lie in the store, and be sent back, for a month."""
     site = serve(OK + name + b": " + value + b"\r\nContent-Length: 4\r\n\r\ndata")
 
-    assert fetcher.get(site.url()) == Fetched(b"data", None, None)
+    assert fetcher.get(site.url()) == Fetched(b"data", None, None, url=site.url())
 
 
 MEBIBYTE = 2**20

@@ -31,6 +31,9 @@ def test_a_scan_is_told_of_as_it_was_made(scans: Scans) -> None:
         "failed": 0,
         "cancelled": 0,
         "labels": {},
+        "kind": "images",
+        "pages": 0,
+        "pages_left": 0,
     }
     assert before <= made.created_at <= time.time()
     assert made.pending == 3
