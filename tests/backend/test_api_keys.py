@@ -15,10 +15,10 @@ from redis import Redis
 from backend.api_keys import KeyExpiredError, KeyStore, format_time
 from backend.cli.expiry import parse_expiry
 from backend.supervisor import Supervisor
-from workers.storage.usage import UsageStore
 from settings import Settings
 from tests.backend.running import Finished, assay
 from tests.conftest import settings_at
+from workers.storage.usage import UsageStore
 
 
 def test_a_key_opens_what_it_was_made_for(keys: KeyStore) -> None:
