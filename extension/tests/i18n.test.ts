@@ -5,14 +5,14 @@ import * as i18n from "../lib/i18n";
 import { classified, fact, verdict } from "./examples";
 
 test.each([
-  [0, "< 1%"],
-  [0.004, "< 1%"],
+  [0, "<\u00a01%"],
+  [0.004, "<\u00a01%"],
   [0.01, "1%"],
   [0.5, "50%"],
   [0.934, "93%"],
   [0.99, "99%"],
-  [0.9901, "> 99%"],
-  [1, "> 99%"],
+  [0.9901, ">\u00a099%"],
+  [1, ">\u00a099%"],
 ])("a probability of %d is %s: never nothing and never certain", (probability, said) => {
   expect(i18n.percent(probability)).toBe(said);
 });

@@ -308,7 +308,7 @@ test("the preview has the server's labels, and changes with the chosen threshold
     "85% Likely AI",
     "92% Likely AI",
     "97% Likely AI",
-    "> 99% Likely AI",
+    ">\u00a099% Likely AI",
   ]);
   const select = byId<HTMLSelectElement>("threshold");
   expect([...select.options].map(({ text }) => text)).toEqual([
@@ -322,7 +322,7 @@ test("the preview has the server's labels, and changes with the chosen threshold
     "85% Uncertain, leans AI",
     "92% Uncertain, leans AI",
     "97% Likely AI",
-    "> 99% Likely AI",
+    ">\u00a099% Likely AI",
   ]);
   await form.save();
   expect((await loadSettings()).ownThreshold).toBe(0.95);

@@ -85,7 +85,7 @@ test("a click on a flagged image has its frame show it", async () => {
   const buttons = [...byId("flagged-list").querySelectorAll("button")];
   expect(buttons.map(({ textContent }) => textContent)).toEqual([
     "A cat 93%",
-    "b.jpg > 99%",
+    "b.jpg >\u00a099%",
     "image without a description 90%",
     "A dog signed",
   ]);
