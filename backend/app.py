@@ -36,6 +36,7 @@ from models.manifest import load_manifest
 from settings import Settings
 from workers.celery_app import make_celery
 from workers.scheduling.dispatch import Dispatcher
+from workers.storage.quotas import QuotaStore
 from workers.storage.stores import Stores
 from workers.storage.uploads import Uploads, explanation_files
 from workers.storage.usage import UsageStore
@@ -85,7 +86,7 @@ def create_app(settings: Settings) -> Api:
     request_log.register(app)  # first, so that it logs what the others refuse
     origin_policy.register(app, settings)
     auth.register(app, settings, KeyStore(stores.redis))
-    quotas.register(app, settings)
+    quotas.register(app, settings, QuotaStore(stores.redis))
     validation.register(app)
     problems.register(app)
     app.after_request(_forbid_caching)

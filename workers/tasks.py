@@ -260,7 +260,7 @@ class WorkerProcess:
             slots,
             robots,
             self._leases,
-            charge=Payer(settings, self._stores.redis).charge,
+            charge=Payer(self._stores.redis).charge,
             allow_nets=settings.fetch_allow_nets,
         )
         self._batches = BatchRunner(resolver, pages, self._stores.cache, uploads, self._leases)

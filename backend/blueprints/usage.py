@@ -21,9 +21,9 @@ def get_usage(query: UsageQuery) -> Response:
         key=KeyFacts.of(key) if key else None,
         quotas=[
             QuotaReply(
-                name=state.name,
+                name=state.quota.period,
                 limit=state.quota.amount,
-                window=state.quota.get_expiry(),
+                window=state.quota.window,
                 used=state.quota.amount - state.remaining,
                 remaining=state.remaining,
                 reset=state.reset,

@@ -27,6 +27,7 @@ from tests.workers.webhooks.conftest import *  # noqa: F403
 from tests.workers.webhooks.test_deliver import *  # noqa: F403
 from tests.workers.webhooks.test_deliver_faults import *  # noqa: F403
 from workers.storage.connection import connect, get_many
+from workers.storage.quotas import Quota, QuotaStore
 from workers.storage.stores import Stores
 from workers.storage.usage import UsageStore
 
@@ -91,12 +92,14 @@ def test_who_remembers_a_cluster_finds_it_again_when_it_is_back(tmp_path: Path) 
         until(lambda: not _fails(stores), "it answers again")
 
 
-def test_the_usage_of_a_key_is_counted_in_a_cluster(redis: Redis) -> None:
-    usage = UsageStore(redis)
+def test_quotas_and_the_usage_of_a_key_are_counted_in_a_cluster(redis: Redis) -> None:
+    quotas = [Quota(10, "minute"), Quota(1000, "day")]
     for key_id in "abcdef":
-        usage.count(key_id, 7)
-        usage.count(key_id, 3)
-        assert sum(day.urls for day in usage.days(key_id)) == 10
+        for urls, is_refused in ((7, False), (4, True), (3, False)):
+            states = QuotaStore(redis).take(key_id, quotas, urls, is_key=True)
+            assert [state.exceeded for state in states] == [is_refused, False]
+        assert [state.remaining for state in states] == [0, 990]
+        assert sum(day.urls for day in UsageStore(redis).days(key_id)) == 10
 
 
 def _fails(stores: Stores) -> bool:

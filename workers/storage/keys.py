@@ -73,7 +73,8 @@ Scheduling (`workers.scheduling`), hosts (`workers.fetching.host_limits`), the r
 ``assay:{{feedback}}:said``     (hash) id → ``Feedback``
 ``assay:{{feedback}}:order``    (sorted set) ids of feedback; score: when received (Unix s)
 ``assay:keys``                  (hash) API keys; `backend.api_keys`
-``assay:limit:…``               used quotas; `backend.middleware.quotas`,
+``assay:limit:{{c}}:{quota}``   what caller c, a key's id or an address, used of one quota in its
+                                current window, and with ``:before`` in the one before it;
                                 `workers.storage.quotas`
 ``assay:usage:{{id}}:{date}``   (hash) what an API key used on one day; `workers.storage.usage`
 ==============================  ==================================================================
@@ -95,8 +96,6 @@ USAGE_DAYS = 30
 METRICS = "assay:metrics"
 FEEDBACK, FEEDBACK_ORDER = "assay:{feedback}:said", "assay:{feedback}:order"
 API_KEYS = "assay:keys"
-QUOTAS = "assay:limit"
-"""The prefix of the `limits` library's keys."""
 
 SCAN_PARTS = ("", ":items", ":todo", ":results", ":finished", ":pages", ":key", ":webhook")
 """The suffixes of a scan's own keys."""
@@ -198,6 +197,11 @@ def retries(address: str) -> str:
 def robots(origin: str) -> str:
     """Return the key of the robots.txt of an origin, such as ``https://example.com``."""
     return "assay:robots:" + hashlib.sha256(origin.encode()).hexdigest()
+
+
+def quota(subject: str, amount: int, period: str) -> str:
+    """Return the key of what a caller used of a quota; it lies with the caller's `usage`."""
+    return f"assay:limit:{{{subject}}}:{amount}/{period}"
 
 
 def usage(key_id: str, day: str) -> str:

@@ -127,7 +127,7 @@ def test_images_beyond_the_quota_are_left_out(
     assert worker.is_running()
     pictures(site)
     page(site, "/1", '<img src="/a.png"><img src="/b.png">')
-    scan(stores, site.url_for("/1"), budget=Budget("1 per 1 day", "someone"))
+    scan(stores, site.url_for("/1"), budget=Budget("1/day", "someone"))
     assert outcomes(stores, site) == {("/1", "/1", None, "left_out")}
     assert hits(site, "/a.png") == 0
 

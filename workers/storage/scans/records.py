@@ -43,7 +43,7 @@ class Budget:
     """The quota that pays for what the pages of a scan add."""
 
     quota: str
-    """As the library `limits` writes it: ``100000 per 1 day``."""
+    """Such as ``100000/day``."""
     subject: str
     """Who pays."""
 
