@@ -6,7 +6,7 @@
 ``redis+cluster://[[user]:password@]host[:port],…``            a cluster, found by any of its nodes
 =============================================================  ====================================
 
-The last two forms are those of the library `limits`. A password is sent to the Sentinels as well.
+A password is sent to the Sentinels as well.
 Kombu has another form for Sentinels, which `broker_of` writes, and none for a cluster.
 """
 
@@ -25,6 +25,7 @@ from redis.exceptions import RedisClusterException
 from redis.sentinel import Sentinel
 
 from settings import Settings
+from workers.storage.connection_pool import QuickConnectionPool
 
 SENTINEL, CLUSTER = "redis+sentinel", "redis+cluster"
 _PORTS = {SENTINEL: 26379, CLUSTER: 6379}
@@ -92,7 +93,7 @@ def connect(url: str) -> Redis:
         return cast(Redis, sentinel.master_for(location.service))  # type: ignore[no-untyped-call]
     if scheme == CLUSTER:
         return _connect_to_cluster(_parse(url), options)
-    return Redis.from_url(url, **options)
+    return Redis.from_pool(QuickConnectionPool.from_url(url, **options))
 
 
 def _connect_to_cluster(location: _Location, options: dict[str, Any]) -> Redis:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from kombu import Connection
 from pydantic import ValidationError
@@ -85,3 +87,21 @@ def test_another_broker_gets_none_of_them() -> None:
 def test_a_cluster_that_does_not_answer_is_a_redis_error(free_port: int) -> None:
     with pytest.raises(RedisError):
         connect(f"redis+cluster://127.0.0.1:{free_port}")
+
+
+def test_a_connection_is_used_again_and_one_that_the_server_closed_is_replaced(
+    redis: Redis, valkey_url: str
+) -> None:
+    with connect(valkey_url) as client:
+        first = client.client_id()
+        assert client.client_id() == first
+        redis.client_kill_filter(_id=str(first))
+        second = client.client_id()
+        assert second != first
+        assert client.client_id() == second
+
+
+def test_threads_share_no_connection(valkey_url: str) -> None:
+    with connect(valkey_url) as client, ThreadPoolExecutor(8) as threads:
+        asked = [f"{number}" for number in range(400)]
+        assert [*threads.map(client.echo, asked)] == [text.encode() for text in asked]
