@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from ipaddress import IPv4Network, IPv6Network
+from typing import Any
 
 from celery import Celery
 
@@ -17,9 +18,12 @@ from workers.fetching.urls import canonical_url
 from workers.scheduling.queues import Job, enqueue
 from workers.storage.checks import CheckRecord
 from workers.storage.stores import Stores
-from workers.storage.verdict_cache import CacheEntry, upload_address
+from workers.storage.verdict_cache import StoredEntry, upload_address
 from workers.telemetry.metrics import meter
 
+Item = dict[str, Any]
+"""The JSON object of a `CheckItem`, without fields that are None. Cached verdicts are stored like
+this, so that a reply needs no models."""
 HEARTBEAT = 5.0
 """Seconds without news after which `CheckService.watch` yields an empty list."""
 
@@ -48,25 +52,25 @@ class CheckService:
         self._revalidate_after = revalidate_after
         self._allow_nets = allow_nets
 
-    def lookup(self, urls: Sequence[str]) -> list[CheckItem]:
+    def lookup(self, urls: Sequence[str]) -> list[Item]:
         """Return what is cached for each URL, in order. Nothing is fetched or queued."""
         addresses, refused = self._addresses(urls)
         entries = self._cached(addresses.values())
         _count("lookup", entries.values())
 
-        def item(url: str) -> CheckItem:
+        def item(url: str) -> Item:
             if url in refused:
                 return refused[url]
             entry = entries[addresses[url]]
             if entry is None:
-                return CheckItem(url=url, status="unknown")
+                return {"url": url, "status": "unknown"}
             return _item(url, entry, cached=True)
 
         return [item(url) for url in urls]
 
-    def lookup_bytes(self, sha256s: Sequence[str]) -> list[CheckItem]:
+    def lookup_bytes(self, sha256s: Sequence[str]) -> list[Item]:
         """Return what is cached for files with these SHA-256 hashes, in order."""
-        verdicts = self._stores.cache.verdicts(sha256s)
+        verdicts = self._stores.cache.stored_verdicts(sha256s)
         _count("lookup", verdicts)
         return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
 
@@ -87,7 +91,7 @@ class CheckService:
         (entry,) = self._stores.cache.lookup([address])
         return (address, entry.verdict) if entry and entry.verdict else None
 
-    def check(self, record: CheckRecord, wait: float, *, first: bool = True) -> list[CheckItem]:
+    def check(self, record: CheckRecord, wait: float, *, first: bool = True) -> list[Item]:
         """Return an item for each URL, in order. Queue what is not cached and wait for it.
 
         Args:
@@ -114,19 +118,19 @@ class CheckService:
             if wait > 0:
                 entries |= self._wait(missing, since, deadline)
 
-        def item(url: str) -> CheckItem:
+        def item(url: str) -> Item:
             if url in refused:
                 return refused[url]
             entry = entries[addresses[url]]
             if entry is None:
-                return CheckItem(url=url, status="pending")
+                return {"url": url, "status": "pending"}
             return _item(url, entry, cached=entry.at < record.created_at)
 
         return [item(url) for url in record.urls]
 
     def watch(
         self, record: CheckRecord, indexes: Iterable[int]
-    ) -> Iterator[list[tuple[int, CheckItem]]]:
+    ) -> Iterator[list[tuple[int, Item]]]:
         """Yield items as they become done or failed, until all have.
 
         Args:
@@ -151,29 +155,31 @@ class CheckService:
             while pending:
                 rest = record.model_copy(update={"urls": tuple(record.urls[n] for n in pending)})
                 items = zip(pending, self.check(rest, wait=0, first=False), strict=True)
-                news = [(index, item) for index, item in items if item.status != "pending"]
+                news = [(index, item) for index, item in items if item["status"] != "pending"]
                 yield news
                 pending = sorted({*pending} - {index for index, _ in news})
                 if pending and listener is not None:
                     listener.next(time.monotonic() + HEARTBEAT)
 
-    def _addresses(self, urls: Sequence[str]) -> tuple[dict[str, str], dict[str, CheckItem]]:
+    def _addresses(self, urls: Sequence[str]) -> tuple[dict[str, str], dict[str, Item]]:
         """Return the address of each valid URL, and a failed item for each other URL."""
         addresses: dict[str, str] = {}
-        refused: dict[str, CheckItem] = {}
+        refused: dict[str, Item] = {}
         for url in urls:
             try:
                 addresses[url] = canonical_url(url, self._allow_nets)
             except CheckError as error:
-                refused[url] = CheckItem.failed(url, error)
+                refused[url] = CheckItem.failed(url, error).model_dump(
+                    mode="json", exclude_none=True
+                )
         return addresses, refused
 
-    def _cached(self, addresses: Iterable[str], since: float = 0) -> dict[str, CacheEntry | None]:
+    def _cached(self, addresses: Iterable[str], since: float = 0) -> dict[str, StoredEntry | None]:
         """Return the cache entry of each address, if it is not older than a time (Unix s)."""
         unique = list(dict.fromkeys(addresses))
         return {
             address: entry if entry and entry.at >= since else None
-            for address, entry in zip(unique, self._stores.cache.lookup(unique), strict=True)
+            for address, entry in zip(unique, self._stores.cache.stored(unique), strict=True)
         }
 
     def _queue(self, addresses: Sequence[str], record: CheckRecord, since: float) -> None:
@@ -191,7 +197,7 @@ class CheckService:
 
     def _wait(
         self, addresses: Sequence[str], since: float, deadline: float
-    ) -> dict[str, CacheEntry | None]:
+    ) -> dict[str, StoredEntry | None]:
         """Wait until all addresses are cached or a deadline (`time.monotonic`) has passed."""
         with self._stores.claims.listen(addresses) as listener:
             # Read again after listening has begun, so that no notification is missed.
@@ -209,17 +215,18 @@ def _count(call: str, cached: Iterable[object | None]) -> None:
         meter.count("cache_requests", number, call=call, result=result)
 
 
-def _item(url: str, entry: CacheEntry, *, cached: bool) -> CheckItem:
-    if entry.error is not None:
-        return CheckItem(url=url, status="failed", error=entry.error)
-    verdict = entry.verdict
-    if verdict is not None and not cached:
-        verdict = verdict.model_copy(update={"cached": False})
-    return CheckItem(url=url, status="done", verdict=verdict)
+def _item(url: str, entry: StoredEntry, *, cached: bool) -> Item:
+    if entry.verdict is None:
+        return {"url": url, "status": "failed", "error": entry.error}
+    return _done(url, entry.verdict, cached=cached)
 
 
-def _item_of_bytes(sha256: str, verdict: Verdict | None) -> CheckItem:
+def _item_of_bytes(sha256: str, verdict: dict[str, Any] | None) -> Item:
     url = upload_address(sha256)
     if verdict is None:
-        return CheckItem(url=url, status="unknown")
-    return CheckItem(url=url, status="done", verdict=verdict.model_copy(update={"cached": True}))
+        return {"url": url, "status": "unknown"}
+    return _done(url, verdict, cached=True)
+
+
+def _done(url: str, verdict: dict[str, Any], *, cached: bool) -> Item:
+    return {"url": url, "status": "done", "verdict": {**verdict, "cached": cached}}

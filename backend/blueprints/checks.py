@@ -8,18 +8,18 @@ import uuid
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import orjson
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from backend.check_service import CheckService
+from backend.check_service import CheckService, Item
 from backend.events import DONE, EVENTS, Event, event_stream, last_event_id
 from backend.middleware.auth import caller
 from backend.middleware.problems import Problem
 from backend.middleware.quotas import charge
 from backend.openapi import calls
-from backend.schemas.checks import CheckBody, CheckEvent, CheckPath, CheckQuery, CheckReply
+from backend.schemas.checks import CheckBody, CheckPath, CheckQuery, CheckReply
 from backend.services import services
-from models.verdict import CheckItem
 from workers.storage.checks import CheckRecord
 
 blueprint = calls("checks", "Images by their URLs, classified unless a verdict is cached.")
@@ -66,7 +66,7 @@ def _events(service: CheckService, record: CheckRecord, sent: int) -> Iterator[E
             yield None
         for index, item in news:
             sent |= 1 << index
-            data = CheckEvent(index=index, **dict(item)).model_dump_json(exclude_none=True)
+            data = orjson.dumps({**item, "index": index}).decode()
             yield Event("item", data, id=f"{sent:x}")
     yield Event(DONE, "{}", id=DONE)
 
@@ -83,18 +83,20 @@ def find_check(check_id: str) -> CheckRecord:
     return record
 
 
-def begin_check(record: CheckRecord, wait: float) -> tuple[str, list[CheckItem]]:
+def begin_check(record: CheckRecord, wait: float) -> tuple[str, list[Item]]:
     """Store the check under a new id and run it; return the id and the items."""
     check_id = uuid.uuid4().hex
     services().stores.checks.save(check_id, record)
     return check_id, services().checks.check(record, wait)
 
 
-def reply(check_id: str | None, items: list[CheckItem]) -> Response:
+def reply(check_id: str | None, items: list[Item]) -> Response:
     """Make a response: 200 if nothing is pending, else 202 with Location and Retry-After."""
-    pending = any(item.status == "pending" for item in items)
-    body = CheckReply(id=check_id, status="pending" if pending else "done", items=items)
-    response = Response(body.model_dump_json(exclude_none=True), content_type="application/json")
+    pending = any(item["status"] == "pending" for item in items)
+    body: dict[str, object] = {"status": "pending" if pending else "done", "items": items}
+    if check_id is not None:
+        body = {"id": check_id, **body}
+    response = Response(orjson.dumps(body), content_type="application/json")
     if pending:
         response.status_code = 202
         response.headers["Location"] = f"/v1/checks/{check_id}"

@@ -35,6 +35,7 @@ from backend.schemas.checks import LONGEST_WAIT
 from backend.services import services
 from backend.web import words
 from models.quality import Quality
+from models.verdict import CheckItem
 from workers.storage.checks import CheckRecord
 
 _WEB = Path(web.__file__).parent
@@ -118,7 +119,8 @@ def create_check() -> AnyResponse:
 def show_check(check_id: str) -> str:
     """Show the results of a check. They may take some seconds."""
     record = find_check(check_id)
-    items = services().checks.check(record, LONGEST_WAIT, first=False)
+    found = services().checks.check(record, LONGEST_WAIT, first=False)
+    items = [CheckItem.model_validate(item) for item in found]
     address = "" if record.uploaded else record.urls[0]
     return _check_page(address=address, items=items, uploaded=record.uploaded, check_id=check_id)
 

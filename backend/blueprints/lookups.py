@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
+import orjson
 from flask import Response, request
+from orjson import OPT_UTC_Z
 
 from backend.blueprints.checks import reply
 from backend.middleware.auth import ANYONE, caller
@@ -13,7 +15,7 @@ from backend.middleware.problems import Problem
 from backend.middleware.quotas import charge, lookup_cost
 from backend.openapi import calls
 from backend.schemas.checks import CheckReply
-from backend.schemas.lookups import HashedVerdict, LookupBody, PrefixPath, PrefixReply
+from backend.schemas.lookups import LookupBody, PrefixPath, PrefixReply
 from backend.services import services
 from workers.storage.verdict_cache import PrefixMatch
 
@@ -42,8 +44,8 @@ def get_lookup(path: PrefixPath) -> Response:
     """
     charge(lookup_cost(1), interactive=True)
     matches = services().stores.cache.lookup_prefix(path.prefix)
-    body = PrefixReply(prefix=path.prefix, verdicts=[_hashed(match) for match in matches])
-    response = Response(body.model_dump_json(), content_type="application/json")
+    body = {"prefix": path.prefix, "verdicts": [_hashed(match) for match in matches]}
+    response = Response(orjson.dumps(body, option=OPT_UTC_Z), content_type="application/json")
     # A response to a request with a key is not for requests without one (RFC 9111, 3.5).
     if caller() == ANYONE:
         response.cache_control.public = True
@@ -55,14 +57,11 @@ def get_lookup(path: PrefixPath) -> Response:
     return response.make_conditional(request)  # type: ignore[return-value]  # the same response
 
 
-def _hashed(match: PrefixMatch) -> HashedVerdict:
-    verdict = match.verdict
-    return HashedVerdict(
-        hash=match.hash,
-        label=verdict.label,
-        probability=verdict.probability,
-        decided_by=verdict.decided_by,
-        model_version=verdict.model_version,
-        checked_at=verdict.checked_at,
-        expires_at=datetime.fromtimestamp(match.expires_at, UTC),
-    )
+def _hashed(match: PrefixMatch) -> dict[str, object]:
+    """Return the JSON object of a `HashedVerdict`."""
+    names = ("label", "probability", "decided_by", "model_version", "checked_at")
+    return {
+        "hash": match.hash,
+        **{name: match.verdict[name] for name in names},
+        "expires_at": datetime.fromtimestamp(match.expires_at, UTC),
+    }

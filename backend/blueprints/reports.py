@@ -17,6 +17,7 @@ from backend.schemas.checks import CheckPath
 from backend.schemas.reports import REPORT, CheckReportQuery
 from backend.schemas.scans import ScanPath
 from backend.services import services
+from models.verdict import CheckItem
 
 blueprint = calls("reports", "Results as one HTML file for people.")
 
@@ -30,7 +31,8 @@ _NO_PICTURE = (
 def get_check_report(path: CheckPath, query: CheckReportQuery) -> Response:
     """Return the report of a check that has ended."""
     record = find_check(path.id)
-    items = services().checks.check(record, 0, first=False)
+    found = services().checks.check(record, 0, first=False)
+    items = [CheckItem.model_validate(item) for item in found]
     if any(item.status == "pending" for item in items):
         raise Conflict("The check has not ended.")
     if record.uploaded and query.name:

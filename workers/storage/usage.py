@@ -1,7 +1,7 @@
 """Usage per API key and UTC day: the hash `keys.usage` with ``requests`` and ``urls``.
 
-`quotas` counts it together with the quotas. A day has a time to live of a month, so a full Redis may
-evict it. No quota depends on these counts.
+`quotas` counts it together with the quotas. A day has a time to live of a month, so a full Redis
+may evict it. No quota depends on these counts.
 """
 
 from __future__ import annotations

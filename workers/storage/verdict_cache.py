@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict
 from redis import Redis
@@ -19,6 +19,7 @@ from workers.fetching.urls import address_hash
 from workers.storage import keys
 from workers.storage.claims import end_claim
 from workers.storage.connection import PRUNE, get_many
+from workers.storage.sealed import seal, unseal
 
 UPLOAD_SCHEME = "sha256:"
 
@@ -32,8 +33,20 @@ class CacheEntry(BaseModel):
     """When it was found (Unix s)."""
     verdict: Verdict | None = None
     error: ItemError | None = None
+    """One of the two is set."""
     etag: str | None = None
     last_modified: str | None = None
+
+
+class StoredEntry(NamedTuple):
+    """A cache entry as it is stored, for replies."""
+
+    at: float
+    """When it was found (Unix s)."""
+    verdict: dict[str, Any] | None
+    """The JSON object of a `Verdict`, without fields that are None."""
+    error: dict[str, Any] | None
+    """The JSON object of an `ItemError`."""
 
 
 class PrefixMatch(NamedTuple):
@@ -42,7 +55,8 @@ class PrefixMatch(NamedTuple):
     hash: str
     expires_at: float
     """Unix s."""
-    verdict: Verdict
+    verdict: dict[str, Any]
+    """See `StoredEntry`."""
 
 
 def upload_address(sha256: str) -> str:
@@ -73,8 +87,13 @@ class VerdictCache:
         self._prune = redis.register_script(PRUNE)
 
     def lookup(self, addresses: Sequence[str]) -> list[CacheEntry | None]:
-        """Return the cache entry of each address, in order."""
-        return self._entries([address_hash(address) for address in addresses])
+        """Return the cache entry of each address, in order; None if it has no valid one."""
+        found = self._unsealed([address_hash(address) for address in addresses])
+        return [CacheEntry.model_validate(each) if each else None for each in found]
+
+    def stored(self, addresses: Sequence[str]) -> list[StoredEntry | None]:
+        """Return the cache entry of each address as it is stored, in order; see `lookup`."""
+        return self._stored([address_hash(address) for address in addresses])
 
     def lookup_prefix(self, prefix: str) -> list[PrefixMatch]:
         """Return the verdicts of all URLs whose hash starts with a prefix, in order of the hashes.
@@ -89,7 +108,7 @@ class VerdictCache:
         )
         scores = {m.hex(): score for m, score in members if m.hex().startswith(prefix)}
         hashes = sorted(scores)
-        entries = dict(zip(hashes, self._entries(hashes), strict=True))
+        entries = dict(zip(hashes, self._stored(hashes), strict=True))
         if evicted := [digest for digest in hashes if entries[digest] is None]:
             # One that is found again meanwhile has a new score, and stays.
             pairs = [part for h in evicted for part in (bytes.fromhex(h), scores[h])]
@@ -100,11 +119,17 @@ class VerdictCache:
             if entry and entry.verdict
         ]
 
-    def _entries(self, hashes: Sequence[str]) -> list[CacheEntry | None]:
+    def _stored(self, hashes: Sequence[str]) -> list[StoredEntry | None]:
+        return [
+            StoredEntry(found["at"], found.get("verdict"), found.get("error")) if found else None
+            for found in self._unsealed(hashes)
+        ]
+
+    def _unsealed(self, hashes: Sequence[str]) -> list[dict[str, Any] | None]:
         if not hashes:
             return []
         raws = get_many(self._redis, [keys.entry(self._version, digest) for digest in hashes])
-        return [CacheEntry.model_validate_json(raw) if raw else None for raw in raws]
+        return [unseal(raw, CacheEntry) for raw in raws]
 
     def verdict(self, sha256: str) -> Verdict | None:
         """Return the verdict of these bytes."""
@@ -112,10 +137,15 @@ class VerdictCache:
 
     def verdicts(self, sha256s: Sequence[str]) -> list[Verdict | None]:
         """Return the verdicts of some files' bytes, in order."""
+        found = self.stored_verdicts(sha256s)
+        return [Verdict.model_validate(each) if each else None for each in found]
+
+    def stored_verdicts(self, sha256s: Sequence[str]) -> list[dict[str, Any] | None]:
+        """Return the verdicts of some files' bytes as they are stored, in order."""
         if not sha256s:
             return []
         raws = get_many(self._redis, [keys.verdict(self._version, sha256) for sha256 in sha256s])
-        return [Verdict.model_validate_json(raw) if raw else None for raw in raws]
+        return [unseal(raw, Verdict) for raw in raws]
 
     def save_verdict(self, verdict: Verdict) -> None:
         """Save the verdict of its bytes."""
@@ -139,7 +169,7 @@ class VerdictCache:
             if entry.verdict:
                 cached = entry.verdict.model_copy(update={"cached": True})
                 stored = entry.model_copy(update={"verdict": cached})
-                pipe.set(key, stored.model_dump_json(), ex=self.verdict_ttl)
+                pipe.set(key, seal(stored), ex=self.verdict_ttl)
                 # Bytes seen again keep their verdict as long as the address that leads to them.
                 self._set_verdict(pipe, entry.verdict)
                 if not address.startswith(UPLOAD_SCHEME):
@@ -147,7 +177,7 @@ class VerdictCache:
                     pipe.zremrangebyscore(index, "-inf", now)
                     pipe.expire(index, self.verdict_ttl)
             else:
-                pipe.set(key, entry.model_dump_json(), ex=self._failure_ttl)
+                pipe.set(key, seal(entry), ex=self._failure_ttl)
                 pipe.zrem(index, member)
             end_claim(pipe, self._version, address)
             pipe.execute()
@@ -160,4 +190,4 @@ class VerdictCache:
     def _set_verdict(self, redis: Redis, verdict: Verdict) -> None:
         new = verdict.model_copy(update={"cached": False})
         key = keys.verdict(self._version, verdict.image.sha256)
-        redis.set(key, new.model_dump_json(), ex=self.verdict_ttl)
+        redis.set(key, seal(new), ex=self.verdict_ttl)
