@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -129,7 +130,7 @@ class KeyStore:
         raw = cast(bytes | None, self._redis.hget(API_KEYS, form[1])) if form else None
         if raw is None:
             return None
-        key = ApiKey.model_validate_json(raw)
+        key = _parse(raw)
         # In constant time, so that response times reveal nothing about the hash.
         if not hmac.compare_digest(key.sha256, _hash(secret)):
             return None
@@ -137,6 +138,11 @@ class KeyStore:
             assert key.expires_at is not None  # noqa: S101
             raise KeyExpiredError(f"This API key expired on {format_time(key.expires_at)}.")
         return key
+
+
+@lru_cache(maxsize=1024)  # a key never changes
+def _parse(raw: bytes) -> ApiKey:
+    return ApiKey.model_validate_json(raw)
 
 
 def format_time(unix: float) -> str:

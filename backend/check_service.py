@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -209,10 +208,12 @@ class CheckService:
         return self._cached(addresses, since)
 
 
-def _count(call: str, cached: Iterable[object | None]) -> None:
+def _count(call: str, cached: Collection[object | None]) -> None:
     """Count cache hits and misses."""
-    for result, number in Counter("miss" if each is None else "hit" for each in cached).items():
-        meter.count("cache_requests", number, call=call, result=result)
+    hits = sum(each is not None for each in cached)
+    for result, number in (("hit", hits), ("miss", len(cached) - hits)):
+        if number:
+            meter.count("cache_requests", number, call=call, result=result)
 
 
 def _item(url: str, entry: StoredEntry, *, cached: bool) -> Item:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
@@ -60,6 +60,10 @@ class Api(OpenAPI):
 
     needs_key = False
     """Whether calls under ``/v1`` require an API key."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function: none is a coroutine, and Flask would ask ten times per request."""
+        return func
 
     def generate_spec_json(self) -> None:
         """Generate the document."""

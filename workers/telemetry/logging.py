@@ -22,7 +22,7 @@ _QUERY = re.compile(r"\?[^\s\"'`<>(){}\[\]|\\]+")
 
 def without_queries(text: str) -> str:
     """Return the text with every URL's query removed."""
-    return _QUERY.sub("?…", text)
+    return _QUERY.sub("?…", text) if "?" in text else text
 
 
 def _remove_queries(_logger: object, _method: str, event: EventDict) -> EventDict:
