@@ -27,10 +27,10 @@ COLUMNS = (
 )
 """The columns of a CSV of results; those of the list come after them."""
 PAGE_COLUMNS = ("page", "place")
-"""The further columns of a scan of pages."""
+"""The further columns of a scan of pages, whose list has none of its own."""
 PREFIX = "list_"
 """Stands before the name of a list's column that is called as one of ours."""
-_TAKEN = frozenset({*COLUMNS, *ScanLine.model_fields})
+_TAKEN = frozenset({*COLUMNS, *ScanLine.model_fields}.difference(PAGE_COLUMNS))
 
 _LINE_BREAK = re.compile(r"[\r\n]+")
 _HALF_A_PAIR = re.compile(r"[\ud800-\udfff]")  # a surrogate, which UTF-8 cannot hold
@@ -99,14 +99,16 @@ class JsonLines:
 
     Args:
         columns: the titles of the list's own columns.
+        pages: whether the results are of a scan of pages.
     """
 
     header = b""
     headers: tuple[bytes, ...] = ()
     opening = b'{"url":"'
 
-    def __init__(self, columns: Sequence[str] = ()) -> None:
+    def __init__(self, columns: Sequence[str] = (), *, pages: bool = False) -> None:
         self._names = names_among_ours(columns)
+        self._pages = pages
 
     def line(self, result: ScanLine, columns: Mapping[str, str] = NO_COLUMNS) -> bytes:
         """Write a result and the list's own columns, with the line's end."""
@@ -121,8 +123,9 @@ class JsonLines:
         index, custom_id = item["index"], item.get("custom_id")
         if not isinstance(index, int):
             raise TypeError("not an index")
-        columns = {name: item[name] for name in item if name not in ScanLine.model_fields}
-        row = Row(index, _text(item["url"]), custom_id, columns, item.get("page"))
+        page = item.pop("page", None) if self._pages else None
+        columns = {name: item[name] for name in item if name not in _TAKEN}
+        row = Row(index, _text(item["url"]), custom_id, columns, page)
         if item["status"] == "failed":
             error = item["error"]
             return Result(row, "failed", _text(error["code"]), _text(error["detail"]))

@@ -54,6 +54,8 @@ class DecodedImage:
 
 WEB_PAGE = "This is a web page, not an image. A scan of pages can check its images."
 """What the error says of HTML."""
+SITE_MAP = "This is a site map or feed, not an image. A scan of pages can check its pages' images."
+"""What the error says of XML that lists pages."""
 
 # Magic bytes, from each format's specification. The list follows the WHATWG MIME Sniffing standard,
 # section 6.1, and adds TIFF, AVIF and the valid header sizes of BMP.
@@ -75,10 +77,21 @@ _UNSUPPORTED = {
     "PSD": rb"8BPS",
 }
 
-# The tags by which browsers recognise HTML (WHATWG MIME Sniffing, section 7.1), but for rare ones.
+_PROLOG = (
+    rb"(?:\xef\xbb\xbf)?(?>\s+|<\?.{0,1024}?\?>|<!--.{0,2048}?-->|<!doctype\s+(?!html)[^>\[]{0,512}>)"
+    rb"{0,16}+"
+)
+# The tags by which browsers recognise HTML (WHATWG MIME Sniffing, section 7.1), but for rare ones,
+# and others that fragments begin with.
 _HTML = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,1024}?-->\s*)?"
-    rb"<(?:!doctype\s+html|html|head|body|title|script|style|meta|link|div|p|h1|img|table|a|br)[\s>]",
+    _PROLOG
+    + rb"<(?:!doctype\s+html|html|head|body|title|script|style|meta|link|base|div|p|h[1-6]|img"
+    rb"|picture|figure|section|main|header|nav|article|center|font|noscript|ul|table|span|a|b|br)"
+    rb"[\s/>]",
+    re.IGNORECASE | re.DOTALL,
+)
+_XML_LIST = re.compile(
+    _PROLOG + rb"<(?:\w{1,16}:)?(?:urlset|sitemapindex|rss|feed|rdf)[\s>]",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -99,14 +112,13 @@ def sniff(data: bytes) -> str:
     for name, magic in _SUPPORTED_MAGIC.items():
         if magic.match(data):
             return name
+    if _HTML.match(data):  # before SVG, which may be a part of it
+        raise ImageError(ErrorCode.NOT_AN_IMAGE, WEB_PAGE)
+    if _XML_LIST.match(data):
+        raise ImageError(ErrorCode.NOT_AN_IMAGE, SITE_MAP)
     for name, magic in _UNSUPPORTED_MAGIC.items():
         if magic.match(data):
             raise ImageError(ErrorCode.UNSUPPORTED_FORMAT, f"{name} images are not supported.")
-    if _HTML.match(data):
-        raise ImageError(
-            ErrorCode.NOT_AN_IMAGE,
-            WEB_PAGE,
-        )
     raise ImageError(ErrorCode.NOT_AN_IMAGE, "The file is not an image.")
 
 

@@ -145,7 +145,7 @@ def _check(
     targets: list[str], settings: Settings, local: LocalChecker, *, alone: bool
 ) -> Iterator[CheckItem]:
     """Check files and URLs, in order; with `alone`, do not ask the server on this machine."""
-    from backend.cli.pages_command import check_page, is_page
+    from backend.cli.pages_command import check_page, explained, is_page
     from backend.client import Client, local_server
     from backend.lists import is_web_url, reason
     from models.errors import CheckError, ErrorCode
@@ -160,7 +160,7 @@ def _check(
             yield local.check_stream(target, sys.stdin.buffer)
         elif is_web_url(target):
             item = next(of_urls)
-            yield from check_page(target, settings) if is_page(item) else [item]
+            yield from check_page(target, settings) if is_page(item) else [explained(item)]
         elif os.path.exists(target):  # noqa: PTH110
             yield local.check_file(target)
         else:

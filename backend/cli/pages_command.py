@@ -27,13 +27,21 @@ from backend.cli.scan_command import STDOUT, Output, connected, no_verdict, reas
 from backend.client import Client, RefusedError, ServerError
 from backend.formats import Format
 from backend.schemas.scans import MOST_PAGES, ItemBody, ScanLine
-from models.errors import ErrorCode
-from models.image import WEB_PAGE
+from models.errors import CheckError, ErrorCode
+from models.image import SITE_MAP, WEB_PAGE
 from models.verdict import CheckItem
 from settings import Settings
 
 _NOT_FOUND = 404
 _SECONDS_BETWEEN_TOTALS = 2.0
+
+
+def explained(item: CheckItem) -> CheckItem:
+    """Say by what command a site map or feed is checked, if this is one."""
+    if item.error is None or item.error.detail != SITE_MAP:
+        return item
+    detail = f"This is a site map or feed. Use: assay scan --pages {item.url}"
+    return CheckItem.failed(item.url, CheckError(ErrorCode.NOT_AN_IMAGE, detail))
 
 
 def is_page(item: CheckItem) -> bool:
@@ -183,14 +191,21 @@ def _file(path: Path, form: Format) -> Iterator[_Lines]:
 def _run(inputs: Sequence[Input], lines: _Lines, settings: Settings, server: str | None) -> None:
     pending = PendingScan(lines.path)
     known = lines.count
-    if known and pending.scan_id() is None:
+    items = [ItemBody(url=each.name, custom_id=each.custom_id) for each in inputs]
+    earlier = pending.scan_id()
+    if known and earlier is None:
         raise ResultsError(f"{lines.path} is complete. Name another output with -o.")
+    if earlier is not None and not pending.is_of(_rows(items)):
+        raise ResultsError(
+            f"{lines.path} was begun with another list. Name another output with -o, or go on with "
+            "that list."
+        )
     with connected(settings, server) as client:
         started_at = time.monotonic()
         shown = lines.path is not None or not sys.stdout.isatty()
         with ScanProgress(lines.tally, left=len(inputs), shown=shown) as progress:
             client.on_wait(progress.wait)
-            scan_id = _begin(inputs, client, pending, lines)
+            scan_id = _begin(items, client, pending, lines)
             try:
                 _follow(scan_id, client, lines, progress)
             except (KeyboardInterrupt, BrokenPipeError):
@@ -205,34 +220,32 @@ def _run(inputs: Sequence[Input], lines: _Lines, settings: Settings, server: str
     print_summary(lines.tally, checked=lines.count - known, seconds=seconds, path=name)
 
 
-def _begin(inputs: Sequence[Input], client: Client, pending: PendingScan, lines: _Lines) -> str:
+def _begin(items: Sequence[ItemBody], client: Client, pending: PendingScan, lines: _Lines) -> str:
     """Begin the scan, or find the one that an earlier run began, and return its id.
 
     Raises:
-        ResultsError: the output has results of another list, or of a scan that is lost.
+        ResultsError: the output has results of a scan that is lost.
     """
     earlier = pending.scan_id()
     if earlier is not None:
         try:
-            client.scan(earlier)
+            return client.scan(earlier).id
         except RefusedError as error:
             if error.status != _NOT_FOUND:
                 raise
-            if lines.count:
-                raise ResultsError(
-                    f"The server has forgotten the scan of {lines.path}. Name another output."
-                ) from None
-            pending.forget()
-            earlier = None
-    items = [ItemBody(url=each.name, custom_id=each.custom_id) for each in inputs]
-    key = pending.key([each.model_dump_json() for each in items], force=False)
-    # The same list has the same key, and is the same scan.
+        if lines.count:
+            raise ResultsError(
+                f"The server has forgotten the scan of {lines.path}. Name another output with -o."
+            )
+        pending.forget()
+    key = pending.key(_rows(items), force=False)
     scan_id = client.create_scan(items, kind="pages", key=key).id
-    if earlier not in (None, scan_id):
-        client.cancel(scan_id)
-        raise ResultsError(f"{lines.path} holds results of another list. Name another with -o.")
-    pending.remember(scan_id)
+    pending.remember(scan_id, key)
     return scan_id
+
+
+def _rows(items: Sequence[ItemBody]) -> list[str]:
+    return [each.model_dump_json() for each in items]
 
 
 def _follow(scan_id: str, client: Client, lines: _Lines, progress: ScanProgress) -> None:

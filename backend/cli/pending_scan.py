@@ -19,13 +19,14 @@ class _Record(TypedDict):
     seed: str
     force: bool
     scan_id: str | None
+    key: str | None
 
 
 class PendingScan:
     """Remembers the scan, so that a command that was killed neither checks nor pays twice.
 
-    The seed of the idempotency key is written before the scan is created, and its id after that. If
-    the command is killed in between, the next run sends the same URLs with the same key.
+    The seed of the idempotency key is written before the scan is created, its id and the key after
+    that. If the command is killed in between, the next run sends the same URLs with the same key.
 
     Args:
         output: the output file. None: forget the scan when this process ends.
@@ -44,14 +45,18 @@ class PendingScan:
     def key(self, urls: Sequence[str], *, force: bool) -> str:
         """Return the idempotency key for a scan of these URLs."""
         if self._record is None or self._record["force"] != force:
-            self._write({"seed": uuid.uuid4().hex, "force": force, "scan_id": None})
+            self._write({"seed": uuid.uuid4().hex, "force": force, "scan_id": None, "key": None})
         assert self._record is not None  # noqa: S101
-        return hashlib.sha256("\n".join([self._record["seed"], *urls]).encode()).hexdigest()
+        return _key(self._record["seed"], urls)
 
-    def remember(self, scan_id: str) -> None:
-        """Note that the scan was created."""
+    def is_of(self, urls: Sequence[str]) -> bool:
+        """Return whether the scan was created, and for these URLs."""
+        return self._record is not None and self._record["key"] == _key(self._record["seed"], urls)
+
+    def remember(self, scan_id: str, key: str) -> None:
+        """Note that the scan was created with this idempotency key."""
         if self._record is not None:
-            self._write({**self._record, "scan_id": scan_id})
+            self._write({**self._record, "scan_id": scan_id, "key": key})
 
     def forget(self) -> None:
         """Note that all results of the scan are written."""
@@ -65,7 +70,10 @@ class PendingScan:
         try:
             found = json.loads(self._path.read_bytes())
             return _Record(
-                seed=str(found["seed"]), force=bool(found["force"]), scan_id=found["scan_id"]
+                seed=str(found["seed"]),
+                force=bool(found["force"]),
+                scan_id=found["scan_id"],
+                key=found.get("key"),
             )
         except (OSError, ValueError, LookupError, TypeError):
             return None
@@ -74,3 +82,7 @@ class PendingScan:
         self._record = record
         if self._path is not None:
             replace_file(self._path, [json.dumps(record).encode()])
+
+
+def _key(seed: str, urls: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join([seed, *urls]).encode()).hexdigest()

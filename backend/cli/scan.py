@@ -125,7 +125,7 @@ def _begin(urls: Sequence[str], client: Client, pending: PendingScan, force: boo
             # An earlier try is being answered. If that server was killed, the API soon forgets it.
             time.sleep(_CONFLICT_PAUSE)
         else:
-            pending.remember(scan_id)
+            pending.remember(scan_id, key)
             return scan_id
 
 

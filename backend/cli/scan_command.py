@@ -66,7 +66,9 @@ class Output:
         form = self.form or ("csv" if self.bom else _FORMATS.get(self.path.suffix.lower()))
         if form is None and self.path != STDOUT:
             raise ResultsError(f"The format of {self.path} is unknown: name it .jsonl or .csv.")
-        return Csv(columns, bom=self.bom, pages=pages) if form == "csv" else JsonLines(columns)
+        if form == "csv":
+            return Csv(columns, bom=self.bom, pages=pages)
+        return JsonLines(columns, pages=pages)
 
     def write_report(self) -> None:
         """Write the report of all results in the output, if one is wanted.

@@ -16,7 +16,18 @@ from tests.backend.fake_api import claim, done, failed
 
 OURS = {"url": "mine", "status": "mine", "verdict": "mine", "index": "mine", "label": "mine"}
 FORMULAS = ["=1+1", "+1", "-1", "@a", "\ta", "'=1", "''@a", "'a", "http://h/=1"]
-AWKWARD = ["", " ", "a,b;c", 'a "word"', "two\r\nlines", "\u2028\x85\x00", "\ud800", *FORMULAS]
+AWKWARD = [
+    "",
+    "page",
+    "place",
+    " ",
+    "a,b;c",
+    'a "word"',
+    "two\r\nlines",
+    "\u2028\x85\x00",
+    "\ud800",
+    *FORMULAS,
+]
 FORMATS = pytest.mark.parametrize("make", [JsonLines, Csv], ids=["jsonl", "csv"])
 
 
@@ -144,6 +155,7 @@ def test_no_cell_of_a_csv_is_a_formula_not_even_a_title() -> None:
     [
         (["title", "Status"], ["title", "Status"]),
         (list(OURS), [f"list_{name}" for name in OURS]),
+        (["page", "place"], ["page", "place"]),
         (["status", "list_status"], ["list_list_status", "list_status"]),
         (["list_status", "status"], ["list_status", "list_list_status"]),
         (["", "\ud800", "\udfff"], ["", "�", "list_�"]),

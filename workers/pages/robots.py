@@ -27,7 +27,12 @@ _MOST_BYTES = 500 * 2**10
 """RFC 9309 §2.5."""
 _TTL, _UNREACHABLE_TTL = 3600, 60
 """Seconds for which the rules are kept, or the fact that there is no answer."""
-_ALLOW, _DISALLOW = "", "User-agent: *\nDisallow: /"
+_ALLOW, _UNREACHABLE = "", "User-agent: *\nDisallow: /\n# There was no answer."
+_FORBIDDEN = (
+    "The site's robots.txt asks programs not to fetch it. Images whose own addresses you give are "
+    "checked all the same."
+)
+_NO_ANSWER = "The site's robots.txt could not be fetched, which forbids all. Try again later."
 
 
 class Robots:
@@ -64,10 +69,8 @@ class Robots:
         else:
             text = raw.decode()
         if not _rules(text).can_fetch(url, USER_AGENT):
-            raise CheckError(
-                ErrorCode.ROBOTS_DISALLOWED,
-                "The site's robots.txt asks programs not to fetch it.",
-            )
+            reason = _NO_ANSWER if text == _UNREACHABLE else _FORBIDDEN
+            raise CheckError(ErrorCode.ROBOTS_DISALLOWED, reason)
 
     def _fetch(self, origin: str, slot: Slot) -> tuple[str, int]:
         """Return the rules, and for how many seconds they hold (RFC 9309 §2.3.1)."""
@@ -76,11 +79,11 @@ class Robots:
         except StatusError as error:
             if 400 <= error.status < 500 and error.status != 429:
                 return _ALLOW, _TTL  # "unavailable": there are no rules
-            return _DISALLOW, _UNREACHABLE_TTL
+            return _UNREACHABLE, _UNREACHABLE_TTL
         except FetchError as error:
             if error.code is ErrorCode.TOO_MANY_REDIRECTS:
                 return _ALLOW, _TTL
-            return _DISALLOW, _UNREACHABLE_TTL
+            return _UNREACHABLE, _UNREACHABLE_TTL
         assert fetched is not None  # noqa: S101 (the request was not conditional)
         return fetched.data.decode("utf-8-sig", "replace"), _TTL
 

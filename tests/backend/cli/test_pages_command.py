@@ -60,7 +60,7 @@ def test_a_scan_of_pages_that_was_killed_goes_on(
         file.write(b'{"url":"http')
     other = assay(*given[:1], site.url_for("/1"), *given[2:])
     assert other.returncode == 1
-    assert "results of another list" in other.stderr
+    assert "begun with another list" in other.stderr
     done = assay(*given)
     assert done.returncode == 0, done.stderr
     root = site.url_for("")

@@ -269,22 +269,23 @@ def test_entities_are_neither_expanded_nor_read_from_this_machine() -> None:
 @pytest.mark.parametrize(
     "html",
     [
-        "<div>" * 500_000 + "<img src=/a.jpg>",
-        "<b><p>" * 300_000 + "<img src=/a.jpg>",
-        "<img src=/a.jpg>" * 200_000,
-        "<picture>" + "<source srcset='/a.jpg 2x'>" * 100_000 + "<img src=/b.jpg>",
-        f"<img src=/a.jpg {'a=1 ' * 500_000}>",
-        f"<p style='{'url(' * 500_000}'><img src=/a.jpg>",
-        f"<p style='{'a:b;url(&quot;' * 200_000}'><img src=/a.jpg>",
+        "<div>" * 100_000 + "<img src=/a.jpg>",
+        "<b><p>" * 60_000 + "<img src=/a.jpg>",
+        "<img src=/a.jpg>" * 40_000,
+        "<picture>" + "<source srcset='/a.jpg 2x'>" * 25_000 + "<img src=/b.jpg>",
+        f"<img src=/a.jpg {'a=1 ' * 250_000}>",
+        f"<p style='{'url(' * 250_000}'><img src=/a.jpg>",
+        f"<p style='{'a:b;url(&quot;' * 100_000}'><img src=/a.jpg>",
         f"<img src=/b.jpg srcset='{', ' * 500_000}/a.jpg 2x'>",
         f"<script type=application/ld+json>{'[' * 2_000_000}</script><img src=/a.jpg>",
     ],
     ids=range(9),
 )
 def test_no_page_takes_long(html: str) -> None:
+    """What takes a quadratic number of steps would take minutes with these numbers."""
     began = time.process_time()
     found = read(html).images.found
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 3
     assert next(iter(found))[1] == f"{SITE}/a.jpg"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,21 +15,40 @@ from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
+from models.manifest import load_manifest
 from settings import Settings
-from tests.conftest import hits, until
+from tests.conftest import hits, settings_at, until
 from tests.pictures import drawing, encoded
 from tests.workers.running.worker import a_worker
 from workers.storage import keys
 from workers.storage.scans.records import Budget, ScanItem, ScanSummary
 from workers.storage.stores import Stores
 
-SCAN = "d" * 32
 ROBOTS = "User-agent: *\nDisallow: /private/\n"
 
 
-@pytest.fixture
-def worker(settings: Settings, stores: Stores, tmp_path: Path) -> Iterator[psutil.Process]:
-    with a_worker(settings, stores, tmp_path / "log") as process:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("worker")
+
+
+@pytest.fixture(scope="module")
+def settings(folder: Path, valkey_url: str) -> Settings:
+    return settings_at(folder, redis_url=valkey_url, worker_processes=1, second_look="never")
+
+
+@pytest.fixture(scope="module")
+def stores(settings: Settings, valkey_url: str) -> Iterator[Stores]:
+    """Stores for all tests here, whose scans and sites differ."""
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+        yield Stores(redis, settings, load_manifest().version_for(settings.second_look))
+
+
+@pytest.fixture(scope="module")
+def worker(settings: Settings, stores: Stores, folder: Path) -> Iterator[psutil.Process]:
+    """One worker for all tests here, as its start takes long."""
+    with a_worker(settings, stores, folder / "log") as process:
         yield process
 
 
@@ -50,22 +70,26 @@ def site_map(site: HTTPServer, *paths: str) -> str:
     return site.url_for("/sitemap.xml")
 
 
-def scan(stores: Stores, *urls: str, budget: Budget | None = None) -> None:
+def scan(stores: Stores, *urls: str, budget: Budget | None = None) -> str:
+    """Begin a scan of pages, and return its id."""
     items = [ScanItem(url, f"row {n}") for n, url in enumerate(urls)]
-    stores.scans.creator.create(
-        SCAN, owner="", force=False, items=items, kind="pages", budget=budget
+    made = stores.scans.creator.create(
+        uuid.uuid4().hex, owner="", force=False, items=items, kind="pages", budget=budget
     )
+    return made.id
 
 
-def summary(stores: Stores) -> ScanSummary:
-    found = stores.scans.reader.summary(SCAN)
+def summary(stores: Stores, scan_id: str) -> ScanSummary:
+    found = stores.scans.reader.summary(scan_id)
     assert found is not None
     return found
 
 
-def outcomes(stores: Stores, site: HTTPServer) -> set[tuple[str, str, str | None, str]]:
+def outcomes(
+    stores: Stores, site: HTTPServer, scan_id: str
+) -> set[tuple[str, str, str | None, str]]:
     """Return path of the page, path of the image, place, and status or error of each line."""
-    until(lambda: summary(stores).finished_at is not None, "the scan has ended")
+    until(lambda: summary(stores, scan_id).finished_at is not None, "the scan has ended")
     root = site.url_for("").rstrip("/")
     return {
         (
@@ -74,7 +98,7 @@ def outcomes(stores: Stores, site: HTTPServer) -> set[tuple[str, str, str | None
             line.place,
             str(line.item.error.code) if line.item.error else line.item.status,
         )
-        for line in stores.scans.reader.finished(SCAN, count=100)
+        for line in stores.scans.reader.finished(scan_id, count=100)
     }
 
 
@@ -88,8 +112,8 @@ def test_the_images_of_a_site_map_are_judged_by_page(
     page(site, "/3", "<p>Only text.")
     page(site, "/4", '<img src="/private/d.png">')
     page(site, "/private/5", '<img src="/a.png">')
-    scan(stores, site_map(site, "/1", "/2", "/3", "/4", "/private/5", "/1"))
-    assert outcomes(stores, site) == {
+    made = scan(stores, site_map(site, "/1", "/2", "/3", "/4", "/private/5", "/1"))
+    assert outcomes(stores, site, made) == {
         ("/1", "/a.png", "img 1, og:image", "done"),
         ("/2", "/b.png", "img 1", "done"),
         ("/2", "/a.png", "img 2", "done"),
@@ -97,10 +121,10 @@ def test_the_images_of_a_site_map_are_judged_by_page(
         ("/4", "/private/d.png", "img 1", "robots_disallowed"),
         ("/private/5", "/private/5", None, "robots_disallowed"),
     }
-    found = summary(stores)
+    found = summary(stores, made)
     assert (found.total, found.done, found.failed, found.pending) == (6, 3, 3, 0)
     assert (found.pages, found.pages_left) == (6, 0)
-    assert {line.custom_id for line in stores.scans.reader.results(SCAN, count=9)} == {"row 0"}
+    assert {line.custom_id for line in stores.scans.reader.results(made, count=9)} == {"row 0"}
     assert hits(site, "/a.png") == 1, "an image of two pages is fetched once"
     assert hits(site, "/1") == 1
     assert hits(site, "/private/d.png") == hits(site, "/private/5") == 0
@@ -113,8 +137,8 @@ def test_what_is_no_page_leaves_a_line_that_says_so(
 ) -> None:
     assert worker.is_running()
     pictures(site)
-    scan(stores, site.url_for("/a.png"), site.url_for("/missing"), "ftp://example.com/")
-    assert {outcome[3] for outcome in outcomes(stores, site)} == {
+    made = scan(stores, site.url_for("/a.png"), site.url_for("/missing"), "ftp://example.com/")
+    assert {outcome[3] for outcome in outcomes(stores, site, made)} == {
         "not_a_page",
         "http_status",
         "bad_url",
@@ -127,13 +151,13 @@ def test_images_beyond_the_quota_are_left_out(
     assert worker.is_running()
     pictures(site)
     page(site, "/1", '<img src="/a.png"><img src="/b.png">')
-    scan(stores, site.url_for("/1"), budget=Budget("1/day", "someone"))
-    assert outcomes(stores, site) == {("/1", "/1", None, "left_out")}
+    made = scan(stores, site.url_for("/1"), budget=Budget("1/day", "someone"))
+    assert outcomes(stores, site, made) == {("/1", "/1", None, "left_out")}
     assert hits(site, "/a.png") == 0
 
 
 def test_a_page_is_read_by_the_next_worker_if_one_is_killed(
-    worker: psutil.Process, stores: Stores, site: HTTPServer, redis: Redis
+    worker: psutil.Process, stores: Stores, site: HTTPServer, valkey_url: str
 ) -> None:
     pictures(site)
     asked, go_on = threading.Event(), threading.Event()
@@ -145,25 +169,17 @@ def test_a_page_is_read_by_the_next_worker_if_one_is_killed(
 
     site.expect_request("/slow").respond_with_handler(answer)
     page(site, "/1", '<img src="/a.png">')
-    scan(stores, site.url_for("/1"), site.url_for("/slow"))
+    made = scan(stores, site.url_for("/1"), site.url_for("/slow"))
     until(asked.is_set, "the page is being fetched")
-    until(lambda: summary(stores).done == 1, "the other one is done")
+    until(lambda: summary(stores, made).done == 1, "the other one is done")
     for child in worker.children():
         os.kill(child.pid, signal.SIGKILL)
     go_on.set()
-    redis.delete(*redis.keys("assay:claim:*") or ["none"], *redis.keys("assay:dispatch:*"))
-    redis.delete(*redis.keys("assay:tasks:*:unacked*") or ["none"])
-    redis.zadd(keys.scan(SCAN, ":todo"), {"-2": 0}, xx=True)  # as if its lease had ended
-    assert outcomes(stores, site) == {
+    with Redis.from_url(valkey_url) as redis:
+        redis.delete(*redis.keys("assay:claim:*") or ["none"], *redis.keys("assay:dispatch:*"))
+        redis.delete(*redis.keys("assay:tasks:*:unacked*") or ["none"])
+        redis.zadd(keys.scan(made, ":todo"), {"-2": 0}, xx=True)  # as if its lease had ended
+    assert outcomes(stores, site, made) == {
         ("/1", "/a.png", "img 1", "done"),
         ("/slow", "/a.png", "img 1", "done"),
     }
-
-
-def test_a_cancelled_scan_reads_no_further_page(stores: Stores, site: HTTPServer) -> None:
-    scan(stores, site.url_for("/1"), site.url_for("/2"))
-    (under_way,) = stores.scans.items.take(1)
-    stores.scans.lifecycle.cancel(SCAN)
-    stores.scans.items.expand(under_way, ())
-    assert {outcome[3] for outcome in outcomes(stores, site)} == {"cancelled"}
-    assert (summary(stores).total, summary(stores).cancelled) == (2, 2)

@@ -58,6 +58,19 @@ def test_what_was_under_way_when_its_scan_was_cancelled_and_its_worker_died_is_c
     assert not scans.items.record(gone, judged())
 
 
+def test_a_cancelled_scan_reads_no_further_page(scans: Scans) -> None:
+    scans.creator.create(A, owner=OWNER, force=False, items=urls(2), kind="pages")
+    (under_way,) = scans.items.take(1)
+    scans.lifecycle.cancel(A)
+    scans.items.expand(under_way, ())
+    summary = scans.reader.summary(A)
+    assert summary is not None
+    assert (summary.finished_at is not None, summary.total, summary.cancelled) == (True, 2, 2)
+    for line in scans.reader.finished(A, count=9):
+        assert line.item.error is not None
+        assert line.item.error.code == ErrorCode.CANCELLED
+
+
 def test_cancelling_what_has_ended_changes_nothing(scans: Scans) -> None:
     make(scans, urls(1))
     scans.items.record(scans.items.take(1)[0], judged())
