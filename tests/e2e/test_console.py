@@ -376,6 +376,38 @@ def test_a_list_is_cancelled(console: Console, site: HTTPServer) -> None:
     expect(page.locator("#labels")).not_to_contain_text("-")  # a negative number
 
 
+def test_a_site_map_is_followed_and_its_images_shown_with_page_and_place(
+    console: Console, site: HTTPServer
+) -> None:
+    release = threading.Event()
+
+    def held(_: Request) -> Response:
+        release.wait(4)  # a site that sends nothing for 5 seconds is given up
+        return Response("<p>Only text.", content_type="text/html")
+
+    site.expect_request("/robots.txt").respond_with_data("")
+    (image,) = drawings(site, [60])
+    html = f'<img src="{image}"><meta property="og:image" content="{image}">'
+    site.expect_request("/1").respond_with_data(html, content_type="text/html")
+    site.expect_request("/2").respond_with_handler(held)
+    urls = "".join(f"<url><loc>{site.url_for(path)}</loc></url>" for path in ("/1", "/2"))
+    site.expect_request("/sitemap.xml").respond_with_data(f"<urlset>{urls}</urlset>")
+    page = console.open("/bulk", viewport=PHONE)
+    page.get_by_label("These are pages, site maps or feeds").check()
+    check_list(page, [site.url_for("/sitemap.xml")])
+    expect(page.get_by_text("2 of 3 pages and site maps read")).to_be_visible()
+    expect(page.get_by_text(re.compile("of 1 results"))).to_be_visible()
+    release.set()
+    expect(page.get_by_role("status").filter(has_text="Finished.")).to_be_visible()
+    expect(page.get_by_text("2 of 2 results")).to_be_visible()
+    row = page.get_by_role("row").filter(has_text="img 1, og:image on")
+    expect(row.get_by_role("link")).to_have_text([image, site.url_for("/1")])
+    expect(page.get_by_role("row").filter(has_text="names no image")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.get_by_role("link", name="New list").click()
+    expect(page.locator("#recent li").first).to_contain_text("2 results of pages · done")
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -134,7 +134,7 @@ def _instead(data: bytes, root: bytes | None, expected: Expected) -> str:
     except ImageError as error:
         if error.code is not ErrorCode.UNSUPPORTED_FORMAT:
             return "This is neither a web page nor a site map or feed."
-    return "This is an image, not a web page. Check it without --pages."
+    return "This is an image, not a web page. Check it as an image."
 
 
 # HTML

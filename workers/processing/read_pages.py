@@ -141,7 +141,10 @@ class PageReader:
         elif document.left_out:
             error = _left_out(document.left_out)
         elif not images and not listed:
-            detail = "The page names no image in its HTML. A script may load them later."
+            detail = (
+                "The page names no image in its HTML. A script may load them later. Check their own "
+                "addresses instead."
+            )
             error = CheckError(ErrorCode.NO_IMAGES, detail)
         budget = self._stores.scans.items.budget(item.scan_id)
         if budget is not None and not self._pay(item, budget, len(images) + len(listed)):

@@ -69,17 +69,21 @@ function showProgress({ status, counts, pages, labels, rate, eta, created_at }) 
     [words.states.unavailable, failed],
     ["Cancelled", cancelled],
   ];
-  find("#counts").textContent = `${count(total - pending)} of ${count(total)} images`;
+  const unread = pages ? pages.found - pages.read : 0; // each is one of the total, until it is read
+  const things = pages ? "results" : "images";
+  const known = total - unread;
+  find("#counts").textContent = known ? `${count(total - pending)} of ${count(known)} ${things}` : "No results yet";
   find("#progress").max = total;
   find("#progress").value = total - pending;
   find("#labels").replaceChildren(
     ...parts.filter(([, number]) => number).map(([name, number]) => make("li", {}, `${name}: ${count(number)}`)),
   );
-  const unread = pages ? pages.found - pages.read : 0;
-  const left = unread ? `${count(unread)} pages to read` : `${duration(eta)} left`;
-  const pace = rate ? `${rate.toFixed(1)} images a second, ${left}` : "Starting …";
+  const left = unread ? "more to come" : `${duration(eta)} left`;
+  const pace = rate ? `${rate.toFixed(1)} ${things} a second, ${left}` : "Starting …";
   const now = status === "cancelled" ? "Cancelling. Images that are being checked are finished." : pace;
   find("#pace").textContent = pending ? now : `Started on ${moment(created_at)}`;
+  const read = pages && status !== "cancelled";
+  find("#read").textContent = read ? `${count(pages.read)} of ${count(pages.found)} pages and site maps read` : "";
   find("#cancel").hidden = status !== "running";
   find("#report").hidden = Boolean(pending);
   if (!pending) find("#news").textContent = status === "cancelled" ? "Cancelled." : "Finished.";
@@ -92,9 +96,10 @@ function duration(seconds) {
 
 async function listRecent() {
   const { scans } = await json("/v1/scans?limit=10").catch(() => ({ scans: [] }));
-  const rows = scans.map(({ id, created_at, counts, status }) => {
+  const rows = scans.map(({ id, created_at, counts, pages, status }) => {
     const link = make("a", { href: `#scan=${id}` }, moment(created_at));
-    return make("li", {}, link, ` · ${count(counts.total)} images · ${status}`);
+    const things = `${pages ? "result" : "image"}${counts.total === 1 ? "" : "s"}${pages ? " of pages" : ""}`;
+    return make("li", {}, link, ` · ${count(counts.total)} ${things} · ${status}`);
   });
   find("#recent ul").replaceChildren(...rows);
   find("#recent").hidden = rows.length === 0;

@@ -97,16 +97,16 @@ const compare = (a, b) => (a < b ? -1 : Number(a > b));
 
 function imageCell({ url, custom_id, page, place }, thumbnails) {
   const isWeb = /^https?:/i.test(url);
-  const name = isWeb
-    ? make("a", { href: url, target: "_blank", rel: "noreferrer" }, url)
-    : make("span", {}, url);
+  const name = isWeb ? outward(url) : make("span", {}, url);
   return [
     ...(thumbnails && isWeb ? [thumbnail(url)] : []),
     name,
-    ...(place ? [make("small", {}, `${place} on ${page}`)] : []),
+    ...(place ? [make("small", {}, `${place} on `, outward(page))] : []),
     ...(custom_id ? [make("small", {}, custom_id)] : []),
   ];
 }
+
+const outward = (url) => make("a", { href: url, target: "_blank", rel: "noreferrer" }, url);
 
 const thumbnail = (url) =>
   make("img", { src: url, alt: "", loading: "lazy", referrerpolicy: "no-referrer" });

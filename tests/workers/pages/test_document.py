@@ -233,7 +233,7 @@ def test_a_damaged_site_map_says_so() -> None:
         (b"https://example.com/", "any", "neither"),
         (b"%PDF-1.7 <p>", "any", "neither"),
         (b"\x1f\x8bjunk", "any", "damaged"),
-        (encoded(drawing()), "any", "without --pages"),
+        (encoded(drawing()), "any", "as an image"),
         (b"<urlset></urlset>", "any", "names no page"),
         (b"<p>text", "site map", "not a site map"),
         (b"<rss><item><link>/1</link></item></rss>", "page", "not a web page"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import uuid
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from werkzeug import Request, Response
 from models.manifest import load_manifest
 from settings import Settings
 from tests.conftest import hits, settings_at, until
+from tests.machines.roles import kill
 from tests.pictures import drawing, encoded
 from tests.workers.running.worker import a_worker
 from workers.storage import keys
@@ -157,8 +156,14 @@ def test_images_beyond_the_quota_are_left_out(
 
 
 def test_a_page_is_read_by_the_next_worker_if_one_is_killed(
-    worker: psutil.Process, stores: Stores, site: HTTPServer, valkey_url: str
+    worker: psutil.Process,
+    settings: Settings,
+    stores: Stores,
+    site: HTTPServer,
+    folder: Path,
+    valkey_url: str,
 ) -> None:
+    """The last test here: it kills the worker that all share."""
     pictures(site)
     asked, go_on = threading.Event(), threading.Event()
 
@@ -172,14 +177,16 @@ def test_a_page_is_read_by_the_next_worker_if_one_is_killed(
     made = scan(stores, site.url_for("/1"), site.url_for("/slow"))
     until(asked.is_set, "the page is being fetched")
     until(lambda: summary(stores, made).done == 1, "the other one is done")
-    for child in worker.children():
-        os.kill(child.pid, signal.SIGKILL)
+    kill(worker)
     go_on.set()
     with Redis.from_url(valkey_url) as redis:
         redis.delete(*redis.keys("assay:claim:*") or ["none"], *redis.keys("assay:dispatch:*"))
         redis.delete(*redis.keys("assay:tasks:*:unacked*") or ["none"])
+        redis.delete(*redis.keys("assay:host:*") or ["none"])
         redis.zadd(keys.scan(made, ":todo"), {"-2": 0}, xx=True)  # as if its lease had ended
-    assert outcomes(stores, site, made) == {
+    with a_worker(settings, stores, folder / "next.log"):
+        found = outcomes(stores, site, made)
+    assert found == {
         ("/1", "/a.png", "img 1", "done"),
         ("/slow", "/a.png", "img 1", "done"),
     }
