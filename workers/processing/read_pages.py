@@ -142,8 +142,8 @@ class PageReader:
             error = _left_out(document.left_out)
         elif not images and not listed:
             detail = (
-                "The page names no image in its HTML. A script may load them later. Check their own "
-                "addresses instead."
+                "The page names no image in its HTML. A script may load them later. "
+                "Check their own addresses instead."
             )
             error = CheckError(ErrorCode.NO_IMAGES, detail)
         budget = self._stores.scans.items.budget(item.scan_id)

@@ -213,7 +213,7 @@ def test_a_run_killed_before_it_knew_the_scan_asks_for_the_same_scan(
 ) -> None:
     inputs = urls("a.jpg", "stuck.jpg")
     unknown = PendingScan(tmp_path / "o")
-    unknown.remember = lambda _: None  # type: ignore[method-assign]
+    unknown.remember = lambda *_: None  # type: ignore[method-assign]
     begin(api, unknown, inputs)
     api.released.set()
 
