@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -58,14 +59,14 @@ class FilesRecord(_Record):
         path = Path(self.file)
         return (path.name, path.with_suffix(".bin").name) if path.suffix == ".xml" else (path.name,)
 
-    def read(self, directory: Path) -> list[bytes]:
-        """Read the files and verify their digest.
+    def read(self, directory: Path) -> list[mmap.mmap]:
+        """Map the files into memory and verify their digest. All processes share the memory.
 
         Raises:
             WeightsError: a file is missing or damaged.
         """
         try:
-            contents = [(directory / name).read_bytes() for name in self.names]
+            contents = [_mapped(directory / name) for name in self.names]
         except OSError as error:
             raise WeightsError(f"no weights at {error.filename}: {error.strerror}") from error
         if digest(*contents) != self.sha256:
@@ -194,9 +195,26 @@ class Manifest(_Record):
         return f"{self.released}.{content[:8]}"
 
 
-def digest(*contents: bytes) -> str:
+def digest(*contents: bytes | mmap.mmap) -> str:
     """Return the SHA-256 of files that are read together, in lower-case hex."""
-    return hashlib.sha256(b"".join(contents)).hexdigest()
+    hashed = hashlib.sha256()
+    for content in contents:
+        hashed.update(content)
+    return hashed.hexdigest()
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """Map a file into memory. It may be written to, which changes only this process's copy.
+
+    Raises:
+        OSError: it cannot be read.
+        WeightsError: it is empty.
+    """
+    with path.open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except ValueError as error:
+            raise WeightsError(f"{path} is empty") from error
 
 
 def load_manifest(directory: Path = WEIGHTS) -> Manifest:

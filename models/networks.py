@@ -186,6 +186,6 @@ def _member(directory: Path, record: MemberRecord) -> LoadedMember:
 def _head(directory: Path, record: FilesRecord) -> Head:
     (content,) = record.read(directory)
     try:
-        return Head.from_bytes(content)
+        return Head.from_bytes(bytes(content))
     except ValueError as error:
         raise WeightsError(f"{record.file} is not a head: {error}") from error

@@ -15,6 +15,8 @@ import numpy as np
 import openvino as ov
 
 if TYPE_CHECKING:
+    import mmap
+
     from numpy.typing import NDArray
 
 Precision = Literal["f32", "bf16"]
@@ -29,7 +31,8 @@ class Runtime:
 
     Args:
         model: the ``.xml`` of an OpenVINO IR. It has one input: uint8 views, or float32 tokens.
-        weights: the ``.bin`` beside it.
+        weights: the ``.bin`` beside it. A mapped file is used in place, so processes share it. It
+            needs ``ACCESS_COPY``, because OpenVINO takes only what it could write to.
         precision: of the arithmetic. None: the fastest that the processor supports.
         threads: number of threads for one inference.
 
@@ -38,10 +41,18 @@ class Runtime:
     """
 
     def __init__(
-        self, model: bytes, weights: bytes, precision: Precision | None = None, threads: int = 1
+        self,
+        model: bytes | mmap.mmap,
+        weights: bytes | mmap.mmap,
+        precision: Precision | None = None,
+        threads: int = 1,
     ) -> None:
+        # The network points into this memory, but does not keep it alive.
+        self._weights = np.require(np.frombuffer(weights, np.uint8), requirements="W")
         try:
-            network = _core().read_model(model, weights)
+            network = _core().read_model(
+                bytes(model).decode(), ov.Tensor(self._weights, shared_memory=True)
+            )
         except RuntimeError as error:
             raise ValueError("the bytes are not an OpenVINO model") from error
         compiled = _core().compile_model(

@@ -137,7 +137,7 @@ def with_random_encoder(manifest: Manifest, loaded: Loaded, rng: np.random.Gener
         if record.name in shuffled:
             model, weights = record.read(WEIGHTS)
             content = np.frombuffer(weights, np.uint8).copy()
-            layers = ElementTree.fromstring(model)  # noqa: S314  # Our own file.
+            layers = ElementTree.fromstring(bytes(model))  # noqa: S314  # Our own file.
             for data in layers.iterfind("./layers/layer[@type='Const']/data"):
                 if data.get("element_type") in ("i8", "u8"):
                     start, size = int(data.get("offset", 0)), int(data.get("size", 0))

@@ -114,7 +114,7 @@ def test_a_file_that_is_no_head_is_refused(copied: Path, content: bytes) -> None
     (copied / "clip_shallow.npy").write_bytes(content)
     head = FilesRecord(file="clip_shallow.npy", sha256=digest(content))
 
-    with pytest.raises(WeightsError, match=r"clip_shallow\.npy is not a head"):
+    with pytest.raises(WeightsError, match=r"clip_shallow\.npy is (not a head|empty)"):
         load(copied, with_head(head))
 
 
