@@ -459,9 +459,9 @@ def test_thumbnails_are_fetched_only_on_demand(console: Console, site: HTTPServe
     assert console.others() == set()
     before = hits(site, "/30.png")
     page.get_by_role("link", name="Show thumbnails").click()
+    expect(page.locator("tbody img")).to_have_count(3)
     for image in page.locator("tbody img").all():
         expect(image).to_have_js_property("complete", value=True)
-    expect(page.locator("tbody img")).to_have_count(3)
     assert hits(site, "/30.png") == before + 1
     assert console.others() == set(urls)
 
