@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from ipaddress import ip_network
 from itertools import groupby
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from bench.bulk_scan import make_images, web_server
 from bench.cached_lookups import fill
 from bench.main_thread import record
 from models.manifest import load_manifest
-from settings import Settings
+from tests.conftest import settings_at
 from tests.e2e.browser import EXTENSION, chromium, service_worker, use_server
 from workers.storage.stores import Stores
 
@@ -192,13 +191,7 @@ def measure(playwright: Playwright, sizes: Sequence[int], runs: int, new: bool) 
     with (
         tempfile.TemporaryDirectory() as folder,
         pages([*sizes, FEW]) as served,
-        Supervisor(
-            Settings(
-                data_dir=Path(folder, "data"),
-                bind="127.0.0.1:0",
-                fetch_allow_nets=(ip_network("127.0.0.0/8"),),
-            )
-        ) as stack,
+        Supervisor(settings_at(Path(folder, "data"))) as stack,
         Redis.from_url(str(stack.settings.redis_url)) as redis,
         chromium(playwright, Path(folder, "profile"), viewport=VIEW) as context,
     ):

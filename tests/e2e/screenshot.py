@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from ipaddress import ip_network
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from pytest_httpserver import HTTPServer
 from skimage import data
 
 from backend.supervisor import Supervisor
-from settings import Settings
+from tests.conftest import settings_at
 from tests.e2e.browser import chromium, use_server
 from tests.e2e.pages import TYPES, favicon, img, serve_image, serve_page
 from tests.pictures import encoded
@@ -97,13 +96,7 @@ def main(target: Path, *ai_images: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         HTTPServer(host="127.0.0.1", threaded=True) as site,
-        Supervisor(
-            Settings(
-                data_dir=Path(folder, "data"),
-                bind="127.0.0.1:0",
-                fetch_allow_nets=(ip_network("127.0.0.0/8"),),
-            )
-        ) as stack,
+        Supervisor(settings_at(Path(folder, "data"))) as stack,
         sync_playwright() as playwright,
         chromium(
             playwright, Path(folder, "profile"), viewport=VIEW, device_scale_factor=1.5

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from ipaddress import ip_network
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from pytest_httpserver import HTTPServer
 
 from backend.supervisor import Supervisor
-from settings import Settings
+from tests.conftest import settings_at
 from tests.e2e.browser import EXTENSION_ID, chromium, use_server
 from tests.e2e.extension import JUDGED
 from tests.e2e.pages import TYPES, favicon, img, serve_image, serve_page
@@ -120,13 +119,7 @@ def main(pictures: Path, target: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         HTTPServer(host="127.0.0.1", threaded=True) as site,
-        Supervisor(
-            Settings(
-                data_dir=Path(folder, "data"),
-                bind="127.0.0.1:0",
-                fetch_allow_nets=(ip_network("127.0.0.0/8"),),
-            )
-        ) as stack,
+        Supervisor(settings_at(Path(folder, "data"))) as stack,
         sync_playwright() as playwright,
         chromium(playwright, Path(folder, "profile"), viewport=VIEW) as context,
     ):
