@@ -10,15 +10,20 @@ from models.explain import PartMap
 from models.overlay import paint
 from models.views import Pixels
 
-_LONGEST = 640
-"""Pixels of the longer side of the small copy, at most."""
+LONGEST, LONGEST_IN_ROW = 640, 160
+"""Pixels of the longer side of a small copy, at most: on a sheet, and in the row of a table."""
 _QUALITY = 85
 
 
-def small_copy(pixels: Pixels) -> bytes:
-    """Return a JPEG of an image (upright sRGB, shape (height, width, 3), uint8), made smaller."""
+def small_copy(pixels: Pixels, longest: int = LONGEST) -> bytes:
+    """Return a JPEG of an image, made smaller.
+
+    Args:
+        pixels: upright sRGB, shape (height, width, 3), uint8.
+        longest: pixels of its longer side, at most.
+    """
     image = Image.fromarray(pixels)
-    image.thumbnail((_LONGEST, _LONGEST))
+    image.thumbnail((longest, longest))
     return _jpeg(image)
 
 

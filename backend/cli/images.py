@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.cli.commands import FAILED, MISUSED, fail, read_settings, stop_in_order
+from backend.report.thumbnails import MOST_THUMBNAILS
 
 if TYPE_CHECKING:  # the commands import what they need
     from backend.cli.local import LocalChecker
@@ -71,6 +72,18 @@ ReportOption = Annotated[
         metavar="HTML",
         help="Also write a report for people: one file to keep, send or print.",
         show_default=False,
+    ),
+]
+
+ThumbnailsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_THUMBNAILS,
+        metavar="N",
+        help="Put thumbnails of the first N images that are likely AI into the report. The images "
+        f"are fetched again. At most {MOST_THUMBNAILS}.",
+        show_default="none",
     ),
 ]
 
@@ -251,6 +264,7 @@ def scan(
     server: ServerAddress = None,
     pages: Pages = False,
     report: ReportOption = None,
+    thumbnails: ThumbnailsOption = None,
     key: Key = None,
 ) -> None:
     """Check many images. Each row of the list gets one line in the results.
@@ -267,7 +281,8 @@ def scan(
     robots.txt, and follows no links.
 
     The report of `--report` has a summary, a table of all results in the output, and the marks of
-    each image. It is written when the scan is complete.
+    each image. It is written when the scan is complete. With `--thumbnails`, the first images that
+    are likely AI are fetched again, by this command, to show small pictures of them.
 
     An image that cannot be checked is a result too. Exits with 1 if the scan ended early, or if no
     image could be checked.
@@ -276,6 +291,7 @@ def scan(
     from backend.cli.pages_command import run_pages
     from backend.cli.report_file import ReportFile
     from backend.cli.scan_command import Output, run
+    from backend.cli.thumbnails import Thumbnails
     from backend.client.api_connection import server_address
     from models.verdict import Label
 
@@ -287,6 +303,8 @@ def scan(
         raise typer.BadParameter("--pages goes with neither --label, --retry nor --order")
     if report and not label and (form or output).lower().rpartition(".")[2] != "jsonl":
         raise typer.BadParameter("--report needs results in JSON Lines: -o results.jsonl")
+    if thumbnails and not report:
+        raise typer.BadParameter("--thumbnails goes into a report: add --report out.html")
     settings = _with_key(read_settings(), key)
     try:
         address = None if server is None else server_address(server)
@@ -294,6 +312,8 @@ def scan(
     except (InputError, ValueError) as error:
         fail(str(error), MISUSED)
     stop_in_order()
+    made = Thumbnails(thumbnails, settings) if thumbnails else None
+    report_file = ReportFile(report, made) if report else None
     place = Output(
         Path(output),
         form=form,
@@ -301,7 +321,7 @@ def scan(
         labels=frozenset(map(Label, label or ())),
         in_order=order is Order.INPUT,
         retry=retry is not None,
-        report=None if report is None else ReportFile(report),
+        report=report_file,
     )
     (run_pages if pages else run)(inputs, place, settings, address)
 

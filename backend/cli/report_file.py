@@ -10,6 +10,7 @@ import orjson
 from backend.cli.console import messages, printable
 from backend.cli.output import ResultsError
 from backend.cli.results_file import replace_file, unwritable
+from backend.cli.thumbnails import Thumbnails
 from backend.report.document import OPENING, scan_report
 from backend.schemas.scans import ScanLine
 
@@ -19,14 +20,16 @@ class ReportFile:
 
     Args:
         path: the file. An earlier report of Assay is replaced, and no other file.
+        thumbnails: makes those of a scan. None: it has none.
 
     Raises:
         ResultsError: the file cannot be written, or holds something else. This is known before
             anything is checked.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, thumbnails: Thumbnails | None = None) -> None:
         self._path = path
+        self._thumbnails = thumbnails
         try:
             if not path.parent.is_dir():
                 raise ResultsError(f"{path} cannot be written: there is no folder {path.parent}.")
@@ -60,7 +63,9 @@ class ReportFile:
             ResultsError: the results cannot be read, or the disk fails or is full.
         """
         try:
-            self.write(scan_report(_Lines(results)))
+            lines = _Lines(results)
+            pictures = None if self._thumbnails is None else self._thumbnails.of(lines)
+            self.write(scan_report(lines, pictures))
         except OSError as error:
             raise ResultsError(f"{results} cannot be read: {error.strerror or error}.") from error
 

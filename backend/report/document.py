@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -67,14 +67,22 @@ def check_report(sheets: Sequence[Sheet], *, made_at: datetime | None = None) ->
     return _document("check.html", summary, made_at, sheets=sheets)
 
 
-def scan_report(items: Iterable[CheckItem], *, made_at: datetime | None = None) -> Iterator[bytes]:
+def scan_report(
+    items: Iterable[CheckItem],
+    thumbnails: Mapping[int, bytes | str] | None = None,
+    *,
+    made_at: datetime | None = None,
+) -> Iterator[bytes]:
     """Write the report of a scan: a summary, and a table with a row for each image.
 
     Args:
         items: the results. They are iterated twice, and not kept.
+        thumbnails: by the place of a result, from 0: a JPEG, or a sentence that says why there is
+            none. None: none were wanted.
         made_at: the time of the report. None: now.
     """
-    return _document("scan.html", Summary.of(items), made_at, items=items)
+    summary = Summary.of(items)
+    return _document("scan.html", summary, made_at, items=items, thumbnails=thumbnails)
 
 
 def _document(

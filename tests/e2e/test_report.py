@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from backend.report.document import Sheet, check_report, scan_report
 from backend.schemas.scans import ScanLine
-from models.report_pictures import small_copy
+from models.report_pictures import LONGEST_IN_ROW, small_copy
 from models.verdict import Label
 from tests.backend.fake_api import claim, done, failed, similar
 from tests.e2e.axe import axe_violations
@@ -82,10 +82,15 @@ def test_a_scan_s_report_sorts_and_shows_a_long_table_in_parts(opened: Open) -> 
 
 
 def test_a_scan_s_report_is_accessible_and_prints(opened: Open) -> None:
-    page = opened(scan_report(list(lines(25))))
+    picture = small_copy(np.asarray(photograph()), LONGEST_IN_ROW)
+    page = opened(scan_report(list(lines(25)), {2: picture, 5: "it is gone."}))
+    widths = page.locator("#images img").evaluate_all("all => all.map(img => img.naturalWidth)")
+    assert widths == [LONGEST_IN_ROW]
     assert axe_violations(page) == []
     pages = number_of_pages(page.pdf(prefer_css_page_size=True))
     assert pages >= 3, "summary, rows, limits"
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_check_s_report_shows_its_pictures_and_prints_a_sheet_for_each_image(

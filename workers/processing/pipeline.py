@@ -11,7 +11,7 @@ from models.evidence import find_evidence
 from models.explain import PartMap, judge_parts
 from models.image import decode
 from models.overlay import draw
-from models.report_pictures import small_copy, small_map
+from models.report_pictures import LONGEST_IN_ROW, small_copy, small_map
 from models.similarity import perceptual_hash
 from models.verdict import ImageFacts, Verdict
 from models.views import Pixels
@@ -92,6 +92,15 @@ def illustrate(data: bytes, ensemble: Ensemble) -> Pictures:
     """
     pixels = decode(data).pixels
     return Pictures(small_copy(pixels), small_map(pixels, _map(pixels, ensemble)))
+
+
+def thumbnail(data: bytes) -> bytes:
+    """Return a JPEG of an image file for a row of a report; as in `explain`.
+
+    Raises:
+        models.errors.ImageError: the bytes are not an image that can be classified.
+    """
+    return small_copy(decode(data).pixels, LONGEST_IN_ROW)
 
 
 def _map(pixels: Pixels, ensemble: Ensemble) -> PartMap:

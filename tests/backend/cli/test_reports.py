@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from pytest_httpserver import HTTPServer
 
+from backend.cli.thumbnails import Thumbnails
+from backend.report.thumbnails import CHANGED
+from models.report_pictures import LONGEST_IN_ROW
+from models.verdict import CheckItem
 from tests.backend.conftest import Assay, listed
-from tests.backend.fake_api import FakeApi
+from tests.backend.fake_api import FakeApi, done, failed, verdict
+from tests.conftest import hits, settings_at
 from tests.pictures import drawing, encoded
 
 
@@ -46,6 +54,55 @@ def test_a_scan_reports_all_results_in_the_order_of_the_list(
         file.write("http://h/4.jpg\n")
     assert assay("scan", names, "--server", api.url, "--report", "out.html").returncode == 0
     assert "http://h/4.jpg" in (tmp_path / "out.html").read_text(), "an own report is replaced"
+
+
+def judged(url: str, data: bytes, probability: float = 0.93) -> CheckItem:
+    facts = verdict().image.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+    return done(url, probability, image=facts)
+
+
+def test_thumbnails_are_made_of_the_bytes_that_were_judged(
+    site: HTTPServer, tmp_path: Path
+) -> None:
+    a, b, c = (encoded(drawing(n), "PNG") for n in range(3))
+    (tmp_path / "b.png").write_bytes(b)
+    for name, data in (("a", a), ("c", c), ("real", a)):
+        site.expect_request(f"/{name}.png").respond_with_data(data)
+    items = [
+        failed(site.url_for("/failed.png")),
+        judged(site.url_for("/real.png"), c, 0.1),
+        judged(site.url_for("/a.png"), a),
+        judged(str(tmp_path / "b.png"), b),
+        judged(site.url_for("/a.png?again"), a),
+        judged(site.url_for("/c.png"), b"other bytes"),
+        judged(str(tmp_path / "gone.png"), c),
+        judged(site.url_for("/one-too-many.png"), b"more bytes"),
+    ]
+
+    found = Thumbnails(4, settings_at(tmp_path)).of(items)
+
+    assert set(found) == {2, 3, 5, 6}
+    for row in (2, 3):
+        picture = found[row]
+        assert isinstance(picture, bytes)
+        assert max(Image.open(io.BytesIO(picture)).size) == LONGEST_IN_ROW
+    assert found[2] != found[3]
+    assert found[5] == CHANGED
+    assert "No such file" in str(found[6])
+    assert hits(site, "/real.png") == hits(site, "/one-too-many.png") == 0
+
+
+def test_a_scan_s_report_says_which_thumbnails_are_missing(
+    assay: Assay, api: FakeApi, site: HTTPServer, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text(site.url_for("/1.png"))
+    site.expect_request("/1.png").respond_with_data(encoded(drawing()))
+    given = ("scan", "list.txt", "--server", api.url, "--thumbnails", "5")
+    assert "--report" in assay(*given).stderr
+
+    assert assay(*given, "--report", "out.html").returncode == 0
+
+    assert f"No thumbnail: {CHANGED}" in (tmp_path / "out.html").read_text()
 
 
 def test_with_label_the_report_still_has_all(assay: Assay, api: FakeApi, tmp_path: Path) -> None:

@@ -159,6 +159,18 @@ def test_a_scan_has_a_summary_and_a_row_for_each_image() -> None:
     assert "Likely AI" in report.text
 
 
+def test_a_row_has_its_thumbnail_or_the_reason_why_not() -> None:
+    items = [line(done(f"http://h/{n}"), n) for n in range(3)]
+    small = b"\xff\xd8small"
+
+    report = Tags(scan_report(items, {0: small, 2: "it is gone."}))
+
+    sources = [attributes["src"] for tag, attributes in report.tags if tag == "img"]
+    assert sources == [f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"]
+    assert "No thumbnail: it is gone." in report.text
+    assert "Images with a thumbnail: 1, all likely AI" in report.text
+
+
 def test_a_summary_counts_by_label_by_page_and_by_mark() -> None:
     summary = Summary.of(
         [
