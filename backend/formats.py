@@ -21,8 +21,8 @@ JSON_LINES_TYPE = "application/jsonl"
 CSV_TYPE = "text/csv; charset=utf-8"
 
 COLUMNS = (
-    *("index", "custom_id", "url", "status", "label", "probability", "members", "evidence"),
-    *("sha256", "width", "height", "format", "model_version", "checked_at"),
+    *("index", "custom_id", "url", "status", "label", "probability", "decided_by", "members"),
+    *("evidence", "sha256", "width", "height", "format", "model_version", "checked_at"),
     *("error_code", "error_detail"),
 )
 """The columns of a CSV of results; those of the list come after them."""
@@ -229,6 +229,7 @@ def _cells(result: ScanLine) -> dict[str, object]:
             **verdict.image.model_dump(include={"sha256", "width", "height", "format"}),
             "label": verdict.label.value,
             "probability": round(verdict.probability, 4),
+            "decided_by": verdict.decided_by,
             "members": "; ".join(scores),
             "evidence": "; ".join(claims),
             "model_version": verdict.model_version,

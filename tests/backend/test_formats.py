@@ -101,14 +101,14 @@ def test_a_csv_row_has_our_columns_and_then_the_lists() -> None:
 
     good, bad = table(
         form.header,
-        line(form, source, done("http://h/1", 0.93, evidence=said)),
+        line(form, source, done("http://h/1", 0.93, decided_by="marks", evidence=said)),
         line(form, source, failed("http://h/1", "It said:\nno.")),
     )
 
     assert list(good) == [*COLUMNS, "title", "list_status"]
     assert (good["index"], good["custom_id"], good["url"]) == ("4", "a-1", "http://h/1")
     assert (good["title"], good["list_status"], good["status"]) == ("One", "draft", "done")
-    assert good["label"] == "ai"
+    assert (good["label"], good["decided_by"]) == ("ai", "marks")
     assert float(good["probability"]) == pytest.approx(0.93)
     assert good["evidence"] == "c2pa: made by a “generator”"
     assert good["checked_at"] == "2026-01-02T03:04:05+00:00"
