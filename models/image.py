@@ -22,6 +22,7 @@ from models.container import Container, DamagedError, parse_container
 from models.container.jpeg import with_filler
 from models.container.png import without_checksum
 from models.errors import ErrorCode, ImageError
+from models.stealth import read_alpha
 
 MIN_SIDE = 64
 MAX_SIDE = 16_384
@@ -43,6 +44,7 @@ class DecodedImage:
         height: pixels, ``min_side`` to 16,384, after the EXIF orientation was applied.
         format: jpeg, png, webp, gif, avif, bmp or tiff.
         frames: number of frames in the file. ``pixels`` is the first.
+        alpha_text: what a generator hid in the alpha channel; empty if there is nothing.
     """
 
     pixels: NDArray[np.uint8]
@@ -50,6 +52,7 @@ class DecodedImage:
     height: int
     format: str
     frames: int
+    alpha_text: str
 
 
 WEB_PAGE = "This is a web page, not an image. A scan of pages can check its images."
@@ -139,8 +142,9 @@ def decode(data: bytes, min_side: int = MIN_SIDE) -> DecodedImage:
             _check_size(*image.size, container.passes, min_side)
             _check_coding(image)
             orientation = _orientation(image, container.exif)
-            pixels = srgb_pixels(_load(image, container, name), container.colours)
-            pixels = _orient(pixels, orientation)
+            loaded = _load(image, container, name)
+            alpha_text = read_alpha(loaded)
+            pixels = _orient(srgb_pixels(loaded, container.colours), orientation)
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -148,7 +152,7 @@ def decode(data: bytes, min_side: int = MIN_SIDE) -> DecodedImage:
     except Exception as error:  # Pillow's decoders raise many types
         raise ImageError(ErrorCode.CORRUPT_IMAGE, f"The {name} file is damaged.") from error
     height, width, _ = pixels.shape
-    return DecodedImage(pixels, width, height, name, container.frames)
+    return DecodedImage(pixels, width, height, name, container.frames, alpha_text)
 
 
 def _check_size(width: int, height: int, passes: int, min_side: int) -> None:

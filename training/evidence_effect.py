@@ -44,17 +44,18 @@ class Judged(NamedTuple):
     forged: Label
 
 
-def judge(truth: str, group: str, data: bytes, pixels: Label, probability: float) -> Judged:
+def judge(
+    truth: str, group: str, evidence: Sequence[Evidence], pixels: Label, probability: float
+) -> Judged:
     """Apply the rule to one file.
 
     Args:
         truth: ``ai`` or ``real``.
         group: its generator or source.
-        data: the file.
+        evidence: what the file says.
         pixels: the label by the pixels alone.
         probability: that the image is AI-made, by the pixels alone.
     """
-    evidence = find_evidence(data)
     forged = (*evidence, Evidence(kind="iptc", says="ai", detail="", trusted=False))
     return Judged(
         truth,
@@ -122,10 +123,12 @@ def main() -> None:
         for truth, group, path in files(folder):
             data = path.read_bytes()
             try:
-                result = ensemble.classify(decode(data).pixels)
+                image = decode(data)
             except ImageError:
                 continue
-            judged.append(judge(truth, group, data, result.label, result.probability))
+            result = ensemble.classify(image.pixels)
+            evidence = find_evidence(data, image.alpha_text)
+            judged.append(judge(truth, group, evidence, result.label, result.probability))
     print(marks_table(judged), effect_table(judged), sep="\n\n")
 
 

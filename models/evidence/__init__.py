@@ -7,12 +7,11 @@ from contextlib import suppress
 from models.container import parse_container
 from models.errors import ImageError
 from models.evidence import content_credentials, metadata
-from models.evidence.stealth import read_alpha
 from models.image import sniff
 from models.verdict import Evidence
 
 
-def find_evidence(data: bytes) -> tuple[Evidence, ...]:
+def find_evidence(data: bytes, alpha_text: str = "") -> tuple[Evidence, ...]:
     """Find what an image file states about its origin.
 
     Metadata counts only at the place that the format defines. Data after the end of the image, and
@@ -20,6 +19,7 @@ def find_evidence(data: bytes) -> tuple[Evidence, ...]:
 
     Args:
         data: the whole file. A file that ``models.image.decode`` rejects has no evidence.
+        alpha_text: what `decode` found in the alpha channel.
 
     Returns:
         Each fact once, in a stable order. Empty if there is none.
@@ -29,16 +29,9 @@ def find_evidence(data: bytes) -> tuple[Evidence, ...]:
     except ImageError:
         return ()
     found: list[Evidence] = []
-    for find in (content_credentials.find, _metadata):
-        # Broken metadata must not make a check fail.
-        with suppress(Exception):
-            found += find(data, name)
+    # Broken metadata must not make a check fail.
+    with suppress(Exception):
+        found += content_credentials.find(data, name)
+    with suppress(Exception):
+        found += metadata.find(parse_container(data, name), alpha_text)
     return tuple(found)
-
-
-def _metadata(data: bytes, name: str) -> tuple[Evidence, ...]:
-    container = parse_container(data, name)
-    alpha = ""
-    with suppress(Exception):  # Pillow's decoders raise many types
-        alpha = read_alpha(container.pixels, name)
-    return metadata.find(container, alpha)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.evidence import find_evidence
 from models.verdict import Label
 from tests.models.test_evidence import SETTINGS, png_with
 from tests.pictures import encoded, photograph
@@ -17,10 +18,10 @@ MARKED, PLAIN = png_with(parameters=SETTINGS), encoded(photograph())
 
 def test_the_tables_count_marks_and_labels_before_after_and_with_forged_marks() -> None:
     judged = [
-        judge("ai", "WebUI", MARKED, Label.UNCERTAIN, 0.7),
-        judge("ai", "WebUI", MARKED, Label.REAL, 0.1),
-        judge("real", "camera", PLAIN, Label.UNCERTAIN, 0.7),
-        judge("real", "camera", PLAIN, Label.REAL, 0.1),
+        judge("ai", "WebUI", find_evidence(MARKED), Label.UNCERTAIN, 0.7),
+        judge("ai", "WebUI", find_evidence(MARKED), Label.REAL, 0.1),
+        judge("real", "camera", find_evidence(PLAIN), Label.UNCERTAIN, 0.7),
+        judge("real", "camera", find_evidence(PLAIN), Label.REAL, 0.1),
     ]
     marks, effect = marks_table(judged).splitlines(), effect_table(judged).splitlines()
     assert marks[2:] == [

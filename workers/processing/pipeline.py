@@ -34,7 +34,7 @@ def classify(data: bytes, ensemble: Ensemble, verdict_ttl: float) -> Verdict:
     image = decode(data)
     result = ensemble.classify(image.pixels)
     image_hash = perceptual_hash(image.pixels)
-    evidence = find_evidence(data)
+    evidence = find_evidence(data, image.alpha_text)
     label, decided_by = combine(result.label, result.probability, evidence)
     now = datetime.now(UTC)
     return Verdict(

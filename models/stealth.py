@@ -7,7 +7,6 @@ right: a signature, the length in bits (32 bits), the text in UTF-8.
 
 from __future__ import annotations
 
-import io
 import zlib
 
 import numpy as np
@@ -16,29 +15,20 @@ from PIL import Image
 
 _PLAIN, _COMPRESSED = b"stealth_pnginfo", b"stealth_pngcomp"
 _HEADER = len(_PLAIN) + 4
-# Generators make up to 3 megapixels. An image is decoded again for this, so larger ones are not.
+# Generators make up to 3 megapixels. The alpha channel is copied for this.
 _MAX_PIXELS = 4_000_000
 _MAX_TEXT_BYTES = 2**20
 _GZIP = zlib.MAX_WBITS + 16
 
 
-def read_alpha(pixels: bytes, name: str) -> str:
-    """Return the text in the alpha channel of a PNG or WebP. Empty if there is none.
-
-    Args:
-        pixels: the file, as ``Container.pixels`` has it.
-        name: its format.
-
-    Raises:
-        OSError, ValueError: the file cannot be decoded.
-    """
-    if name not in ("png", "webp"):
+def read_alpha(image: Image.Image) -> str:
+    """Return the text in the alpha channel of a loaded PNG or WebP. Empty if there is none."""
+    width, height = image.size
+    if image.format not in ("PNG", "WEBP") or image.mode != "RGBA":
         return ""
-    with Image.open(io.BytesIO(pixels), formats=[name.upper()]) as image:
-        width, height = image.size
-        if image.mode != "RGBA" or not _HEADER * 8 <= width * height <= _MAX_PIXELS:
-            return ""
-        columns = np.asarray(image.getchannel("A")).T
+    if not _HEADER * 8 <= width * height <= _MAX_PIXELS:
+        return ""
+    columns = np.asarray(image.getchannel("A")).T
     header = _first_bytes(columns, 0, _HEADER)
     signature, length = header[:-4], int.from_bytes(header[-4:]) // 8
     if signature not in (_PLAIN, _COMPRESSED) or length > _MAX_TEXT_BYTES:
