@@ -77,9 +77,9 @@ bench: $(PYTHON_READY) ## Measure Assay against the bare machine
 FUZZ_SECONDS ?= 1800
 
 .PHONY: fuzz
-fuzz: $(PYTHON_READY) ## Feed decoding and metadata with what breaks them; keeps its corpus in .fuzz
+fuzz: $(PYTHON_READY) ## Feed decoding, metadata and pages with what breaks them; keeps its corpus in .fuzz
 	.venv/bin/python -m tests.fuzz.seeds .fuzz/seeds
-	for target in decode metadata; do \
+	for target in decode metadata pages; do \
 		.venv/bin/python -m tests.fuzz.run $$target .fuzz/$$target .fuzz/seeds -max_len=16384 -timeout=60 \
 			-rss_limit_mb=1500 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/$$target- ; \
 	done

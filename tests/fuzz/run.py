@@ -16,11 +16,20 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["models", "PIL"]):
+with atheris.instrument_imports(
+    include=["models", "PIL", "workers.pages", "workers.fetching.urls", "protego"]
+):
     from models.container import Container, DamagedError, parse_container
-    from models.errors import ImageError
+    from models.errors import CheckError, ImageError
     from models.evidence import find_evidence, metadata
     from models.image import decode
+    from workers.fetching.urls import canonical_url
+    from workers.pages.document import Expected, read_document
+    from workers.pages.images import MOST_IMAGES
+    from workers.pages.robots import allows
+
+_PAGE = "https://example.com/a/page.html"
+_EXPECTED: tuple[Expected, ...] = ("any", "site map", "page")
 
 
 def decode_target(data: bytes) -> None:
@@ -44,9 +53,22 @@ def metadata_target(data: bytes) -> None:
     metadata.find(Container(b"", texts=((kind, text), (b"zTXt", text), (b"iTXt", text))))
 
 
+def pages_target(data: bytes) -> None:
+    """Whatever a site sends, what is read from it are URLs that may be fetched."""
+    for expected in _EXPECTED:
+        with suppress(CheckError):
+            document = read_document(data, _PAGE, expected=expected, content_type="text/html")
+            assert len(document.images.found) <= MOST_IMAGES
+            named = [url for key in document.images.found for url in key]
+            for url in {*named, *document.site_maps, *document.pages}:
+                assert canonical_url(url) == url
+    allows(data.decode("utf-8-sig", "replace"), _PAGE)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "decode": decode_target,
     "metadata": metadata_target,
+    "pages": pages_target,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import hashlib
 import sys
 from collections.abc import Iterator
@@ -96,6 +98,7 @@ def seeds() -> Iterator[bytes]:
     yield with_alpha_text("WEBP", b"Steps: 20, Sampler: Euler a", b"stealth_pnginfo")
     yield from damaged_ends(small)
     yield from colours(small)
+    yield from pages()
     yield from (exif.tobytes(), XMP, b"<svg/>", b"\0\0\1\0" + bytes(20))
 
 
@@ -125,6 +128,33 @@ def colours(image: Image.Image) -> Iterator[bytes]:
         yield with_png_chunk(png, b"".join(chunks))
     yield from (with_nclx(avif, 9, 16), with_nclx(avif, 12, 18), with_nclx(avif, 10, 8))
     yield encoded(image, "JPEG", icc_profile=cicp_profile(12, 13), quality=30)
+
+
+def pages() -> Iterator[bytes]:
+    """Yield what a site sends besides images: a page, site maps, feeds and robots.txt."""
+    html = """<!doctype html><html><head><base href="/b/"><meta property="og:image" content="o.jpg">
+        <link rel="image_src" href="l.jpg"><script type="application/ld+json">{"@type":
+        "ImageObject", "contentUrl": "c.jpg", "image": [{"url": "j.jpg"}, "k.jpg"]}</script></head>
+        <body><img src="a.jpg" srcset="a-1.jpg 1x, a-2.jpg 2x,b.jpg 640w" data-src="d.jpg">
+        <picture><source type="image/webp" media="(min-width: 20em)" srcset="p.webp 2x"><img
+        src="p.jpg"></picture><div style="background: url('\\62 g.jpg'), url(x.png)">ü</div>
+        <video poster="v.jpg"></video><noscript><img src="n.jpg"></noscript><template><img
+        src="t.jpg"></template><input type="image" src="i.png">"""
+    yield html.encode()
+    yield codecs.BOM_UTF16_LE + html.encode("utf-16-le")
+    yield b'<meta charset="shift_jis"><img src="\x83A.jpg">'
+    name = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    site_map = f"""<?xml version="1.0"?><urlset xmlns="{name}"><url><loc>/1</loc></url></urlset>"""
+    yield from (site_map.encode(), gzip.compress(site_map.encode(), mtime=0))
+    yield f"""<sitemapindex xmlns="{name}"><sitemap><loc>/1.gz</loc></sitemap>""".encode()
+    yield b"""<rss xmlns:media="http://search.yahoo.com/mrss/"><channel><item><link>/1</link>
+        <enclosure type="image/png" url="e.png"/><media:content medium="image" url="m.jpg"/>
+        <media:thumbnail url="t.jpg"/></item></channel></rss>"""
+    yield b"""<feed xmlns="http://www.w3.org/2005/Atom"><entry><link href="/1"/>
+        <link rel="enclosure" type="image/png" href="e.png"/></entry></feed>"""
+    yield b"""<!DOCTYPE rss [<!ENTITY a "b">]><rss><channel><item><link>&a;</link></item>"""
+    yield b"""User-agent: *\nDisallow: /a/*.html$\nAllow: /a/p%61ge\nCrawl-delay: 1\n\n
+        User-agent: Assay\nDisallow:\nSitemap: https://example.com/s.xml"""
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("target", ["decode", "metadata"])
+@pytest.mark.parametrize("target", ["decode", "metadata", "pages"])
 def test_no_input_is_found_that_breaks(target: str, tmp_path: Path) -> None:
     seeds, found = tmp_path / "seeds", tmp_path / "found-"
     write_seeds(seeds)

@@ -68,7 +68,7 @@ class Robots:
             self._redis.set(name, text.encode(), ex=ttl)
         else:
             text = raw.decode()
-        if not _rules(text).can_fetch(url, USER_AGENT):
+        if not allows(text, url):
             reason = _NO_ANSWER if text == _UNREACHABLE else _FORBIDDEN
             raise CheckError(ErrorCode.ROBOTS_DISALLOWED, reason)
 
@@ -86,6 +86,11 @@ class Robots:
             return _UNREACHABLE, _UNREACHABLE_TTL
         assert fetched is not None  # noqa: S101 (the request was not conditional)
         return fetched.data.decode("utf-8-sig", "replace"), _TTL
+
+
+def allows(text: str, url: str) -> bool:
+    """Return whether a robots.txt allows us to fetch a URL of its origin."""
+    return _rules(text).can_fetch(url, USER_AGENT)
 
 
 @lru_cache(maxsize=32)
