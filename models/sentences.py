@@ -18,11 +18,11 @@ _MEMBERS = {
     "clip_shallow": "CLIP, first layers",
     "clip": "CLIP, all layers",
 }
-_PROVENANCE = {
-    "credentials": "A trusted signature in the file decided, not the pixels.",
-    "marks": "Unsigned marks of a generator in the file decided. The pixels do not deny it.",
+DECISIONS = {
+    "credentials": "Decided by Content Credentials of a trusted signer.",
+    "marks": "Decided by a generator’s mark in the file, which the pixels do not contradict.",
 }
-"""What else than the pixels may set the label."""
+"""What else than the pixels may set the label, in words that the extension has too."""
 _KINDS = {"modern photo": "photographs", "modern art": "works of art"}
 """Kinds of today's test images, and their names."""
 
@@ -34,7 +34,7 @@ def sentences(verdict: Verdict) -> list[str]:
 
 
 def _decision(verdict: Verdict) -> str:
-    if found := _PROVENANCE.get(verdict.decided_by):
+    if found := DECISIONS.get(verdict.decided_by):
         return found
     asked = ", then ".join(_MEMBERS.get(name, name) for name in verdict.members)
     return f"The pixels decided. Models asked: {asked}."
@@ -43,7 +43,7 @@ def _decision(verdict: Verdict) -> str:
 def error_rate(verdict: Verdict) -> str | None:
     """Return how often such a verdict was wrong, or None if that has not been measured."""
     known = _quality()
-    if verdict.decided_by in _PROVENANCE or not known or known.version != verdict.model_version:
+    if verdict.decided_by in DECISIONS or not known or known.version != verdict.model_version:
         return None
     parts = [_counted(known.kinds[kind], name, verdict.label) for kind, name in _KINDS.items()]
     return (

@@ -16,7 +16,7 @@ from rich.text import Text
 from backend.cli.output import Tally
 from backend.client import LimitedError, UnreachableError
 from backend.schemas.scans import ScanLine
-from models.sentences import error_rate
+from models.sentences import DECISIONS, error_rate
 from models.verdict import CheckItem, Label, Verdict
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -31,10 +31,6 @@ _OUTCOMES = {
     "failed": ("failed", "magenta"),
 }
 _LEANS = {"ai": ", leans AI", "none": "", "real": ", leans not AI"}
-_DECISIONS = {
-    "credentials": "decided by Content Credentials of a trusted signer",
-    "marks": "decided by a generator's mark in the file, which the pixels do not contradict",
-}
 
 
 def output() -> Console:
@@ -110,7 +106,7 @@ def _append_verdict(text: Text, verdict: Verdict, rated: set[Label]) -> None:
     percent = percentage(verdict.probability)
     plain = verdict.label is Label.AI and verdict.pixels is None
     text.append(f" {percent}\n" if plain else f" (AI {percent})\n" if not verdict.pixels else "\n")
-    if decision := _DECISIONS.get(verdict.decided_by):
+    if decision := DECISIONS.get(verdict.decided_by):
         text.append(f"  {decision}\n")
     if verdict.pixels is not None:
         pixels, _ = _OUTCOMES[verdict.pixels]

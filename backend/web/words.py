@@ -7,9 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from models.sentences import DECISIONS
 from models.verdict import CheckItem
 
-WORDS: dict[str, Any] = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
+WORDS: dict[str, Any] = {
+    **json.loads(Path(__file__).with_name("words.json").read_text("utf-8")),
+    "decisions": DECISIONS,
+}
 """Also embedded in the pages, whose scripts read it."""
 
 _STATES = {"pending": "checking", "failed": "unavailable"}

@@ -286,6 +286,7 @@ def test_the_words_are_those_of_the_extension() -> None:
         ("leans", "leans_"),
         ("members", "member_"),
         ("evidence", "evidence_"),
+        ("decisions", "decided_"),
     ):
         for name, words in WORDS[group].items():
             assert messages[prefix + name] == words

@@ -54,7 +54,7 @@ def test_similar_images_are_told(
             {"label": "ai", "pixels": "real", "decided_by": "credentials"},
             [
                 "likely AI",
-                "decided by Content Credentials of a trusted signer",
+                "Decided by Content Credentials of a trusted signer.",
                 "the pixels alone: no sign of AI (AI 12 %)",
             ],
         ),
@@ -62,19 +62,19 @@ def test_similar_images_are_told(
             {"label": "uncertain", "pixels": "ai", "decided_by": "credentials"},
             [
                 "uncertain, leans not AI",
-                "decided by Content Credentials of a trusted signer",
+                "Decided by Content Credentials of a trusted signer.",
                 "the pixels alone: likely AI (AI 12 %)",
             ],
         ),
         (
             {"label": "ai", "decided_by": "credentials"},
-            ["likely AI 12 %", "decided by Content Credentials of a trusted signer"],
+            ["likely AI 12 %", "Decided by Content Credentials of a trusted signer."],
         ),
         (
             {"label": "ai", "pixels": "uncertain", "decided_by": "marks"},
             [
                 "likely AI",
-                "decided by a generator's mark in the file, which the pixels do not contradict",
+                "Decided by a generator’s mark in the file, which the pixels do not contradict.",
                 "the pixels alone: uncertain (AI 12 %)",
             ],
         ),
