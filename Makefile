@@ -38,19 +38,20 @@ setup: $(PYTHON_READY) ## Install everything into .venv
 run: $(PYTHON_READY) ## Start Assay on this machine; Ctrl-C stops it
 	@exec .venv/bin/assay serve
 
-# Most tests wait more than they compute, so there are twice as many processes as cores. The tests of a
-# file run in one process, so that its fixtures are made once.
-PARALLEL := -n $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN)))) --dist loadfile --no-loadscope-reorder
+# Tests wait more than they compute, and slow ones most, so there are more processes than cores. The tests
+# of a file run in one process, so that its fixtures are made once.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+PYTEST := .venv/bin/pytest --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: $(PYTHON_READY) $(EXTENSION_READY) chromium firefox rabbitmq ## Run every check and every test
 	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
-	.venv/bin/pytest $(PARALLEL)
+	$(PYTEST) -n $$((3 * $(CORES)))
 
 .PHONY: check
 check: $(PYTHON_READY) $(EXTENSION_READY) ## Run lint and the quick tests, while working
 	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
-	.venv/bin/pytest $(PARALLEL) -m 'not slow'
+	$(PYTEST) -n $$((2 * $(CORES))) -m 'not slow'
 
 .PHONY: lint
 lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers, unused code and the extension's package

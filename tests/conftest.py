@@ -30,8 +30,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("assay")
 
 TESTS = Path(__file__).parent
-SLOW_FOLDERS = ("faults", "machines", "e2e", "fuzz", "training")
-"""Folders of long scenarios, and of what needs Keras, whose import takes long."""
+WAITING_FOLDERS = ("machines", "faults")
+"""Folders of long scenarios, which mostly wait until what was killed or cut off is missed."""
+SLOW_FOLDERS = (*WAITING_FOLDERS, "e2e", "fuzz", "training")
+"""Those, and folders of what drives a browser or needs Keras, whose import takes long."""
 SLOW_FIXTURES = {"stack", "unused_stack", "talkative", "described"}
 """Fixtures that start several processes."""
 
@@ -45,14 +47,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests, and run their files first, so that no process ends long after the rest."""
+    """Mark slow tests, and run their files first, so that no process ends long after the rest.
+
+    Files that wait and files that work take turns, so that the processor is never idle.
+    """
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
         fixtures = item.fixturenames  # type: ignore[attr-defined]
-        if folder in SLOW_FOLDERS or SLOW_FIXTURES.intersection(fixtures):
+        if _folder(item.path) in SLOW_FOLDERS or SLOW_FIXTURES.intersection(fixtures):
             item.add_marker(pytest.mark.slow)
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    slow = dict.fromkeys(item.path for item in items if item.get_closest_marker("slow"))
+    # Backwards, because `machines` has the longest.
+    waiting = [path for path in reversed(slow) if _folder(path) in WAITING_FOLDERS]
+    working = [path for path in slow if path not in waiting]
+    turns = {path: turn for paths in (waiting, working) for turn, path in enumerate(paths)}
+    items.sort(key=lambda item: turns.get(item.path, len(slow)))
+
+
+def _folder(path: Path) -> str:
+    """Return the folder of a test's file, or its name if it is in none."""
+    return path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture(autouse=True)
