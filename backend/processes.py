@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +24,10 @@ from settings import Settings
 
 STOP_SECONDS = 90.0
 """Time that a process has to finish its work; longer than a task's hard time limit."""
+
+PORTS = range(20_000, 32_768)
+"""Linux gives none of them to a connection or to who binds port 0 (ip_local_port_range, ip(7)), so
+that a free one is still free when the process that is to listen there has started."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a request to end, and the end of the terminal."""
@@ -186,13 +192,20 @@ def lock_data_dir(folder: Path) -> IO[str]:
 
 
 def free_port(host: str, port: int = 0) -> int:
-    """Return the port (for 0, any port) if nothing listens on it at this address.
+    """Return the port (for 0, any of `PORTS`) if nothing listens on it at this address.
 
     Raises:
         OSError: something listens there, or the address is not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
-        probe.bind((host, port))
-        return int(probe.getsockname()[1])
+    while True:
+        wanted = port or secrets.choice(PORTS)
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+            try:
+                probe.bind((host, wanted))
+            except OSError as error:
+                if port or error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return wanted
