@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import socket
@@ -32,8 +33,10 @@ from tests.pictures import drawing, encoded
 from tests.workers.fetching.servers import OK, ScriptedServer, Step, answer, redirect
 
 MIB = 2**20
-LONGEST = 60.0
+LONGEST = 180.0
 """Seconds for the whole job on a busy machine: its slowest items take 15 each, side by side."""
+DEAF = "127.0.3.1"
+"""The address of the host that is dead."""
 JOB = "the job is done, and no stalling server holds it up"
 GOOD = None
 """The code of what has a verdict."""
@@ -158,12 +161,12 @@ BYTES: dict[str, tuple[ErrorCode | None, bytes]] = {
 def deaf_port() -> Iterator[int]:
     """A port that answers no knock: its queue is full, so the system drops what comes."""
     with ExitStack() as sockets:
-        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        listener = sockets.enter_context(socket.create_server((DEAF, 0), backlog=0))
         port = int(listener.getsockname()[1])
         for _ in range(4):
             knock = sockets.enter_context(socket.socket())
             knock.setblocking(False)
-            knock.connect_ex(("127.0.0.1", port))
+            knock.connect_ex((DEAF, port))
         yield port
 
 
@@ -171,9 +174,12 @@ def deaf_port() -> Iterator[int]:
 def web() -> Iterator[dict[str, tuple[str, ErrorCode | None]]]:
     """The URL of every family, and the code that it must end with."""
     with ExitStack() as servers:
+        # On addresses of its own: what the stack remembers of other tests' ports is of other hosts.
+        addresses = (f"127.0.2.{number}" for number in itertools.count(1))
 
         def serve(*script: Step, **paths: list[Step]) -> ScriptedServer:
-            return servers.enter_context(ScriptedServer(*script, **paths))  # type: ignore[arg-type]
+            server = ScriptedServer(*script, host=next(addresses), **paths)  # type: ignore[arg-type]
+            return servers.enter_context(server)
 
         urls: dict[str, tuple[str, ErrorCode | None]] = {}
         for name, (code, script) in SERVERS.items():
@@ -190,7 +196,7 @@ def web() -> Iterator[dict[str, tuple[str, ErrorCode | None]]]:
         port = servers.enter_context(deaf_port())
         for number in range(100 - len(urls)):
             urls[f"of a dead host {number}"] = (
-                f"http://127.0.0.1:{port}/{number}",
+                f"http://{DEAF}:{port}/{number}",
                 ErrorCode.CONNECT_FAILURE,
             )
         yield urls
