@@ -97,7 +97,7 @@ def test_five_hundred_who_wait_at_once_all_get_their_answer(
 
     def ask(_: int) -> tuple[int, str]:
         answer = requests.post(
-            f"{stack.url}/v1/checks", json={"urls": [url], "wait": 10}, timeout=120
+            f"{stack.url}/v1/checks", json={"urls": [url], "wait": 20}, timeout=120
         )
         (item,) = answer.json()["items"]
         return answer.status_code, item["error"]["code"] if "error" in item else item["status"]
@@ -105,7 +105,7 @@ def test_five_hundred_who_wait_at_once_all_get_their_answer(
     with ThreadPoolExecutor(500) as clients:
         got = Counter(clients.map(ask, range(500)))
     assert set(got) <= {(200, "done"), (202, "pending")}, got
-    assert ask(0) == (200, "done")
+    until(lambda: ask(0) == (200, "done"), "the verdict is known")
     assert len(site.log) == 1, "one fetch for all of them"
     # A machine with nothing else to do answers all of them with the verdict.
     assert got[200, "done"] >= 250, got
