@@ -54,6 +54,19 @@ return 'acquired'
 """
 )
 
+# Return the slot of token ARGV[1]. Count that the host failed unless ARGV[2] is 1; failures count
+# for ARGV[3] seconds. Says whether work waits. KEYS: host, down, pause, queue.
+_RELEASE = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+if ARGV[2] == '1' then
+  redis.call('DEL', KEYS[2])
+else
+  redis.call('INCR', KEYS[2])
+  redis.call('EXPIRE', KEYS[2], ARGV[3])
+end
+return redis.call('EXISTS', KEYS[4])
+"""
+
 # Return the queued work for which there are slots; ARGV[5] of it if the host is down. Each is
 # followed by since when it waits.
 _NEXT = (
@@ -94,6 +107,7 @@ class HostLimiter:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._acquire = redis.register_script(_ACQUIRE)
+        self._release = redis.register_script(_RELEASE)
         self._next = redis.register_script(_NEXT)
         self._enqueue = redis.register_script(_ENQUEUE)
         self._prune = redis.register_script(PRUNE)
@@ -103,17 +117,9 @@ class HostLimiter:
         acquired = self._acquire(keys=_keys(host), args=[*_args(), token])
         return cast(Acquired, acquired.decode())
 
-    def release(self, host: str, token: str, *, answered: bool) -> None:
-        """Return a slot, and record whether the host could be reached."""
-        slots, down, *_ = _keys(host)
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrem(slots, token)
-            if answered:
-                pipe.delete(down)
-            else:
-                pipe.incr(down)
-                pipe.expire(down, DOWN_TTL)
-            pipe.execute()
+    def release(self, host: str, token: str, *, answered: bool) -> bool:
+        """Return a slot, and record whether the host could be reached; say if work waits for it."""
+        return bool(self._release(keys=_keys(host), args=[token, int(answered), DOWN_TTL]))
 
     def pause(self, host: str, seconds: float) -> None:
         """Let nobody acquire a slot of the host for some seconds."""

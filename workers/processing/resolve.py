@@ -99,8 +99,8 @@ class HostSlots:
             answered = error.code not in (ErrorCode.CONNECT_FAILURE, ErrorCode.TIMEOUT)
             raise
         finally:
-            self._limiter.release(host, token, answered=answered)
-            self._wait_queues.wake(host)
+            if self._limiter.release(host, token, answered=answered):
+                self._wait_queues.wake(host)
 
     def park(self, item: Work, host: str) -> None:
         """Put work into the host's queue."""
@@ -275,8 +275,7 @@ class UrlResolver:
                 return verdict
             with self._leases.held(attempt.renew), meter.timed("judge_seconds"):
                 verdict = classify(data, self._ensemble, self._cache.verdict_ttl)
-            verdict = self._similar.compare(verdict)
-            self._cache.save_verdict(verdict)
+            verdict = self._similar.save(verdict)
             meter.count("verdicts", label=str(verdict.label))
             log.info("classified", address=address, sha256=sha256)
             return verdict

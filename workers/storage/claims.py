@@ -6,17 +6,17 @@ A claim expires by itself, so the work of a process that was killed is soon clai
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from redis import Redis
 from redis.client import Pipeline, PubSub
-from redis.exceptions import LockError
 
 from models.errors import CheckError
 from workers.storage import keys
-from workers.storage.connection import publish
+from workers.storage.connection import publish, subscription
 
 LEASE = 20
 """Seconds after which a process that renews no claim loses it."""
@@ -38,6 +38,22 @@ return 1
 # Extend the owner's claim.
 _RENEW = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+"""
+
+
+# Lock an image for a token, and count the attempt: returns its number, or 0 if the image is locked.
+# KEYS: lock, attempts. ARGV: token, seconds of the lock, seconds for which attempts count.
+_LOCK = """
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 0 end
+local number = redis.call('INCR', KEYS[2])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return number
+"""
+
+# Unlock an image that is still locked for the token; forget its attempts if ARGV[2] is 1.
+_UNLOCK = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if ARGV[2] == '1' then redis.call('DEL', KEYS[2]) end
 """
 
 
@@ -98,9 +114,7 @@ class Claims:
     def listen(self, addresses: Sequence[str]) -> Iterator[Listener]:
         """Listen for the ends of these addresses' jobs from now on."""
         channels = {keys.done(self._version, address): address for address in addresses}
-        pubsub: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-        with pubsub:
-            pubsub.subscribe(*channels)
+        with subscription(self._redis, [*channels]) as pubsub:
             yield Listener(pubsub, channels)
 
     def _key(self, address: str) -> str:
@@ -139,7 +153,7 @@ class Attempt(NamedTuple):
 
     number: int
     """Above 1 if earlier attempts killed their process."""
-    renew: Callable[[], None]
+    renew: Callable[[], object]
     """Extends the lock to `LEASE` seconds from now."""
 
 
@@ -152,8 +166,10 @@ class ImageLocks:
     """
 
     def __init__(self, redis: Redis, model_version: str) -> None:
-        self._redis = redis
         self._version = model_version
+        self._lock = redis.register_script(_LOCK)
+        self._renew = redis.register_script(_RENEW)
+        self._unlock = redis.register_script(_UNLOCK)
 
     @contextmanager
     def hold(self, sha256: str) -> Iterator[Attempt | None]:
@@ -163,32 +179,18 @@ class ImageLocks:
             The attempt. None if another process holds the lock, or held it not long ago and was
             killed.
         """
-        attempts = keys.attempts(sha256)
-        lock = self._redis.lock(
-            keys.image_lock(self._version, sha256),
-            timeout=LEASE,
-            blocking=False,
-            thread_local=False,  # another thread renews it
-        )
-        if not lock.acquire():
+        names = [keys.image_lock(self._version, sha256), keys.attempts(sha256)]
+        token = uuid.uuid4().hex
+        number = self._lock(keys=names, args=[token, LEASE, ATTEMPTS_TTL])
+        if not number:
             yield None
             return
+        ended = False
         try:
-            with self._redis.pipeline() as pipe:
-                pipe.incr(attempts)
-                pipe.expire(attempts, ATTEMPTS_TTL)
-                number = int(pipe.execute()[0])
-
-            def renew() -> None:
-                with suppress(LockError):  # the lock is lost, or was just released
-                    lock.reacquire()
-
-            try:
-                yield Attempt(number, renew)
-            except CheckError:  # this is an end; any other error may be this image's fault
-                self._redis.delete(attempts)
-                raise
-            self._redis.delete(attempts)
+            yield Attempt(number, lambda: self._renew(keys=names[:1], args=[token, LEASE]))
+            ended = True
+        except CheckError:  # this is an end; any other error may be this image's fault
+            ended = True
+            raise
         finally:
-            with suppress(LockError):  # it was held for too long, and is lost
-                lock.release()
+            self._unlock(keys=names, args=[token, int(ended)])

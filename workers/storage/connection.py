@@ -12,13 +12,14 @@ Kombu has another form for Sentinels, which `broker_of` writes, and none for a c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from redis import Redis, RedisCluster
-from redis.client import Pipeline
+from redis.client import Pipeline, PubSub
 from redis.cluster import ClusterNode
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
@@ -135,6 +136,37 @@ def get_many(redis: Redis, keys: Sequence[str]) -> list[bytes | None]:
     if isinstance(redis, RedisCluster):
         return cast("list[bytes | None]", redis.mget_nonatomic(keys))
     return cast("list[bytes | None]", redis.mget(keys))
+
+
+def union_many(redis: Redis, keys: Sequence[str]) -> set[bytes]:
+    """Return the members of all these sorted sets; a cluster's keys may lie on all its nodes."""
+    if isinstance(redis, RedisCluster):
+        with redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.zrange(key, 0, -1)
+            return {member for members in pipe.execute() for member in members}
+    return set(cast("list[bytes]", redis.zunion(keys)))
+
+
+@contextmanager
+def subscription(redis: Redis, channels: Sequence[str]) -> Iterator[PubSub]:
+    """Receive what is published in these channels while the block runs.
+
+    redis-py would close the connection. A new one, for every client that waits, costs more than all
+    else that the wait takes.
+    """
+    pubsub: PubSub = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+    with pubsub:
+        pubsub.subscribe(*channels)
+        yield pubsub
+        pubsub.unsubscribe()  # type: ignore[no-untyped-call]
+        deadline = time.monotonic() + TIMEOUTS["socket_timeout"]
+        while pubsub.subscribed and time.monotonic() < deadline:
+            pubsub.get_message(timeout=TIMEOUTS["socket_timeout"])  # until it confirms
+        if not pubsub.subscribed and pubsub.connection is not None:
+            pubsub.connection.deregister_connect_callback(pubsub.on_connect)
+            pubsub.connection_pool.release(pubsub.connection)
+            pubsub.connection = None
 
 
 def publish(pipe: Pipeline, channel: str, message: str | bytes = b"") -> None:

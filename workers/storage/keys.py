@@ -19,8 +19,8 @@ Cache (`verdict_cache`), claims (`claims`), checks (`checks`), workers (`worker_
                                       has these bits in this part; score: when judged (Unix s)
 ``assay:claim:{v}:{a}``               ``queued`` or ``running:<owner>``: the one job of the address
 ``assay:done:{v}:{a}``                (channel) the address's job has ended
-``assay:image-lock:{v}:{sha256}``     (lock) the one process that classifies these bytes
-``assay:attempts:{sha256}``           how often classifying these bytes was begun and not ended
+``assay:image-lock:{v}:{{sha256}}``   a token of the one process that classifies these bytes
+``assay:attempts:{{sha256}}``         how often classifying these bytes was begun and not ended
 ``assay:check:{id}``                  what a check asked for, as ``CheckRecord``
 ``assay:explanation:{id}``            (list) the ``Outcome`` of an explanation, for the API
 ``assay:workers``                     (sorted set) each ``WorkerRecord``; score: last heartbeat
@@ -133,12 +133,12 @@ def done(version: str, address: str) -> str:
 
 def image_lock(version: str, sha256: str) -> str:
     """Return the key of the lock of the process that classifies these bytes."""
-    return f"assay:image-lock:{version}:{sha256}"
+    return f"assay:image-lock:{version}:{{{sha256}}}"
 
 
 def attempts(sha256: str) -> str:
     """Return the key that counts unfinished attempts to classify these bytes."""
-    return f"assay:attempts:{sha256}"
+    return f"assay:attempts:{{{sha256}}}"
 
 
 def check(check_id: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import cast
 
 import numpy as np
 from redis import Redis
@@ -18,6 +17,7 @@ from redis import Redis
 from models.similarity import SIMILAR
 from models.verdict import SimilarImage, Verdict
 from workers.storage import keys
+from workers.storage.connection import union_many
 from workers.storage.verdict_cache import VerdictCache
 
 MOST_IN_BUCKET = 100
@@ -46,20 +46,25 @@ class SimilarImages:
         self._version = model_version
         self._cache = cache
 
-    def compare(self, verdict: Verdict) -> Verdict:
-        """Name the earlier images that look like a new one, and have later searches find it.
+    def save(self, verdict: Verdict) -> Verdict:
+        """Save a verdict in the cache, and have later searches find its image.
 
         An image that is almost of one colour has no perceptual hash, and is compared with none.
+
+        Returns:
+            The verdict, with the earlier images that look like this one.
         """
-        if verdict.image.perceptual_hash is None:
-            return verdict
-        image_hash = int(verdict.image.perceptual_hash, 16)
-        sha256 = verdict.image.sha256
-        similar = self._similar_to(image_hash, sha256)
+        sha256, digits = verdict.image.sha256, verdict.image.perceptual_hash
+        image_hash = None if digits is None else int(digits, 16)
+        if image_hash is not None:
+            similar = self._similar_to(image_hash, sha256)
+            verdict = verdict.model_copy(update={"similar": similar})
         with self._redis.pipeline(transaction=False) as pipe:
-            self.add(pipe, image_hash, sha256)
+            if image_hash is not None:
+                self.add(pipe, image_hash, sha256)
+            self._cache.save_verdict(verdict, pipe)
             pipe.execute()
-        return verdict.model_copy(update={"similar": similar})
+        return verdict
 
     def _similar_to(self, image_hash: int, sha256: str) -> tuple[SimilarImage, ...]:
         """Return the judged images that look like this one, the most similar first."""
@@ -81,10 +86,7 @@ class SimilarImages:
 
     def _near(self, image_hash: int) -> list[tuple[int, str]]:
         """Return distance and digest of the images in the buckets that are near enough."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for bucket in self._buckets(image_hash, differing=True):
-                pipe.zrange(bucket, 0, -1)
-            members = {member for bucket in pipe.execute() for member in cast(list[bytes], bucket)}
+        members = union_many(self._redis, [*self._buckets(image_hash, differing=True)])
         candidates = np.frombuffer(b"".join(members), _MEMBER)
         distances = np.bitwise_count(candidates["hash"] ^ np.uint64(image_hash))
         near = np.flatnonzero(distances <= SIMILAR)

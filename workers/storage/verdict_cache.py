@@ -147,9 +147,9 @@ class VerdictCache:
         raws = get_many(self._redis, [keys.verdict(self._version, sha256) for sha256 in sha256s])
         return [unseal(raw, Verdict) for raw in raws]
 
-    def save_verdict(self, verdict: Verdict) -> None:
-        """Save the verdict of its bytes."""
-        self._set_verdict(self._redis, verdict)
+    def save_verdict(self, verdict: Verdict, pipe: Redis | None = None) -> None:
+        """Save the verdict of its bytes, at once or as a step of a pipeline."""
+        self._set_verdict(self._redis if pipe is None else pipe, verdict)
 
     def save_entry(self, address: str, entry: CacheEntry) -> CacheEntry:
         """Save the entry of an address, end the address's job, and notify those who wait for it.

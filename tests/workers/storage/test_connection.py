@@ -11,7 +11,7 @@ from redis import Redis, RedisError
 
 from settings import Settings
 from workers.celery_app import VISIBILITY_TIMEOUT, make_celery
-from workers.storage.connection import broker_of, connect
+from workers.storage.connection import broker_of, connect, subscription
 
 SENTINELS = "redis+sentinel://:p%40ss@10.0.0.1:26380,10.0.0.2/main"
 CLUSTER = "redis+cluster://10.0.0.1:7000,10.0.0.2:7000"
@@ -105,3 +105,20 @@ def test_threads_share_no_connection(valkey_url: str) -> None:
     with connect(valkey_url) as client, ThreadPoolExecutor(8) as threads:
         asked = [f"{number}" for number in range(400)]
         assert [*threads.map(client.echo, asked)] == [text.encode() for text in asked]
+
+
+def test_a_subscription_leaves_its_connection_to_the_next_without_messages(valkey_url: str) -> None:
+    redis = connect(valkey_url)
+    with redis.client() as publisher:
+        for _ in range(2):
+            with subscription(redis, ["a", "b"]) as pubsub:
+                publisher.publish("b", "heard")
+                while (message := pubsub.get_message(timeout=5)) is None:
+                    pass
+                assert message["data"] == b"heard"
+                publisher.publish("a", "never read")
+            assert redis.ping()
+        opened = redis.info("stats")["total_connections_received"]
+        with subscription(redis, ["a"]):
+            pass
+        assert publisher.info("stats")["total_connections_received"] == opened

@@ -20,9 +20,8 @@ def judge(stores: Stores, image_hash: int | None, number: int) -> list[tuple[int
     verdict = a_verdict(f"{number:064x}")
     digits = None if image_hash is None else f"{image_hash:016x}"
     image = verdict.image.model_copy(update={"perceptual_hash": digits})
-    compared = stores.similar.compare(verdict.model_copy(update={"image": image}))
-    stores.cache.save_verdict(compared)
-    return [(int(each.sha256, 16), each.distance) for each in compared.similar]
+    saved = stores.similar.save(verdict.model_copy(update={"image": image}))
+    return [(int(each.sha256, 16), each.distance) for each in saved.similar]
 
 
 def flipped(image_hash: int, places: list[int]) -> int:

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.client import PubSub
 
 from workers.storage import keys
+from workers.storage.connection import subscription
 from workers.storage.scans.index import ScanIndex
 from workers.storage.scans.records import ScanResult, ScanSummary
 from workers.storage.scans.webhooks import delivery_of
@@ -102,9 +103,7 @@ class ScanReader:
     @contextmanager
     def listen(self, scan_id: str) -> Iterator[Listener]:
         """Listen for every change of the scan from now on."""
-        pubsub: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-        with pubsub:
-            pubsub.subscribe(keys.scan(scan_id, ":changed"))
+        with subscription(self._redis, [keys.scan(scan_id, ":changed")]) as pubsub:
             yield Listener(pubsub)
 
 
