@@ -273,7 +273,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def print_summary(tally: Tally, *, checked: int, seconds: float, path: str) -> None:
+def print_summary(
+    tally: Tally, *, checked: int, seconds: float, path: str, thing: str = "image"
+) -> None:
     """Print the summary of a scan on standard error.
 
     Args:
@@ -281,10 +283,11 @@ def print_summary(tally: Tally, *, checked: int, seconds: float, path: str) -> N
         checked: results that this run added.
         seconds: how long it took.
         path: the output.
+        thing: what a result is about.
     """
     console = messages()
     total = tally.outcomes.total()
-    console.print(Text.assemble(f"{counted(total, 'image')}: ", outcomes(tally)))
+    console.print(Text.assemble(f"{counted(total, thing)}: ", outcomes(tally)))
     if tally.errors:
         failed = ", ".join(f"{count:,} {code}" for code, count in tally.errors.most_common())
         console.print(f"  failed: {printable(failed)}", markup=False)

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from backend.cli.commands import FAILED, INTERRUPTED, MISUSED, fail
-from backend.cli.console import ScanProgress, print_summary
+from backend.cli.console import ScanProgress, messages, print_summary
 from backend.cli.inputs import Input, is_image_name
 from backend.cli.output import ResultsError, Tally
 from backend.cli.pending_scan import PendingScan
@@ -91,7 +91,14 @@ def run_pages(
     how = "The same command goes on from here." if to_file else ""
     with _file(output.path, form) if to_file else _standard_output(form) as lines:
         try:
-            _run(inputs, lines, settings, server)
+            if lines.is_complete and output.report is not None:
+                messages().print(
+                    f"{output.path} is complete, so nothing is checked. If it is of another list, "
+                    "name another output with -o.",
+                    markup=False,
+                )
+            else:
+                _run(inputs, lines, settings, server)
         except KeyboardInterrupt:
             fail(f"stopped. {how}", INTERRUPTED)
         except RefusedError as error:
@@ -115,6 +122,10 @@ class _Lines:
     @property
     def count(self) -> int:
         return self.tally.outcomes.total()
+
+    @property
+    def is_complete(self) -> bool:
+        return self.count > 0 and PendingScan(self.path).scan_id() is None
 
     def add(self, line: ScanLine) -> None:
         self.write(self.form.line(line))
@@ -193,7 +204,7 @@ def _run(inputs: Sequence[Input], lines: _Lines, settings: Settings, server: str
     known = lines.count
     items = [ItemBody(url=each.name, custom_id=each.custom_id) for each in inputs]
     earlier = pending.scan_id()
-    if known and earlier is None:
+    if lines.is_complete:
         raise ResultsError(f"{lines.path} is complete. Name another output with -o.")
     if earlier is not None and not pending.is_of(_rows(items)):
         raise ResultsError(
@@ -217,7 +228,9 @@ def _run(inputs: Sequence[Input], lines: _Lines, settings: Settings, server: str
         pending.forget()
     seconds = time.monotonic() - started_at
     name = str(lines.path or "standard output")
-    print_summary(lines.tally, checked=lines.count - known, seconds=seconds, path=name)
+    print_summary(
+        lines.tally, checked=lines.count - known, seconds=seconds, path=name, thing="result"
+    )
 
 
 def _begin(items: Sequence[ItemBody], client: Client, pending: PendingScan, lines: _Lines) -> str:

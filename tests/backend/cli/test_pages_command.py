@@ -77,6 +77,9 @@ def test_a_scan_of_pages_that_was_killed_goes_on(
     assert hits(site, "/a.png") == hits(site, "/1") == 1
     with pytest.raises(ResultsError, match="is complete"):
         run_pages(read_pages([str(tmp_path / "pages.txt")]), place, Settings(), stack.url)
+    reported = assay(*given, "--report", "out.html")
+    assert "o.jsonl is complete, so nothing is checked" in reported.stderr
+    assert "results from 2 pages" in (tmp_path / "out.html").read_text()
 
 
 def test_a_page_is_scanned_into_csv_and_checked_in_words(
