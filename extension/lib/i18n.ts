@@ -1,16 +1,38 @@
 /** All texts that users see: the messages of `_locales` with their values. */
 
 import { browser } from "wxt/browser";
-import { chosenText } from "./language";
+import { chosenPattern } from "./language";
 import { deciderOf, isUnknown, retryTime, stateOf } from "./verdict";
 import type { Evidence, Failure, Outcome, Verdict } from "./verdict";
 
+/** Values that leave the places of values in a message. */
+const PLACES = Array.from({ length: 9 }, (_, index) => `$${index + 1}`);
+
+/** The messages of the browser's language. To ask the browser for each again would take longer. */
+const patterns = new Map<string, string>();
+
+/** The formats of percentages, by language. It takes long to make one. */
+const percentages = new Map<string, Intl.NumberFormat>();
+
 /** The text of a message, in the chosen language. Empty if there is no message of this name. */
 export function text(name: string, ...parts: string[]): string {
+  const pattern = chosenPattern(name) ?? browserPattern(name);
+  if (parts.length === 0) return pattern;
+  const values = direction() === "rtl" ? parts.map(isolate) : parts;
+  return pattern.replace(/\$(\d)/g, (_, number: string) => values[Number(number) - 1] ?? "");
+}
+
+/** A message in the browser's language, with `$1` to `$9` in the places of its values. */
+function browserPattern(name: string): string {
   // Some names contain error codes of the server, so they are not in the generated types.
   const getMessage = browser.i18n.getMessage as (name: string, parts: string[]) => string;
-  const values = parts.length > 0 && direction() === "rtl" ? parts.map(isolate) : parts;
-  return chosenText(name, values) ?? getMessage(name, values);
+  return getOrMake(patterns, name, () => getMessage(name, PLACES));
+}
+
+function getOrMake<Value>(known: Map<string, Value>, key: string, make: () => Value): Value {
+  const value = known.get(key) ?? make();
+  known.set(key, value);
+  return value;
 }
 
 /** Keep the order of a value's characters, such as of a version, in a text from right to left. */
@@ -31,7 +53,9 @@ export function number(value: number): string {
 
 /** A probability in per cent. Never 0 % or 100 %, because no result is certain. */
 export function percent(probability: number): string {
-  const format = new Intl.NumberFormat(language(), { style: "percent" });
+  const format = getOrMake(percentages, language(), () => {
+    return new Intl.NumberFormat(language(), { style: "percent" });
+  });
   if (probability < 0.01) return text("less_than", format.format(0.01));
   if (probability > 0.99) return text("more_than", format.format(0.99));
   return format.format(probability);

@@ -30,10 +30,9 @@ export function chosenLanguage(): Language | "" {
   return chosen?.name ?? "";
 }
 
-/** A text in the chosen language, or undefined if none is chosen. Empty if there is no such text. */
-export function chosenText(name: string, parts: readonly string[]): string | undefined {
-  const pattern = chosen && (chosen.texts[name] ?? "");
-  return pattern?.replace(/\$(\d)/g, (_, number: string) => parts[Number(number) - 1] ?? "");
+/** A text in the chosen language, as it is kept. Undefined if no language is chosen. */
+export function chosenPattern(name: string): string | undefined {
+  return chosen && (chosen.texts[name] ?? "");
 }
 
 /** Choose a language for all parts of the extension. Empty: the browser's. */
