@@ -12,7 +12,7 @@ import { DEFAULTS, type Look } from "../settings";
 import { asWanted } from "../strictness";
 import { drawMark } from "./mark";
 import { nameOf } from "./picture";
-import type { Anchor } from "./positions";
+import type { Anchor, Size } from "./positions";
 
 /** Smallest shown width and height, in CSS pixels, of an image whose badge has text. */
 const MIN_WIDTH_FOR_TEXT = 200;
@@ -25,7 +25,10 @@ export class Badge {
   readonly button = make("button", "badge");
   outcome: Outcome | undefined;
   private shown = "";
+  private width = NaN;
   private isSmall = false;
+  /** Undefined: it must be measured. */
+  private ownSize: Size | undefined;
   private isQuiet = true;
   private ownThreshold = DEFAULTS.ownThreshold;
   /** Whether the image is blurred or hidden. */
@@ -92,13 +95,27 @@ export class Badge {
     this.button.setAttribute("aria-label", name);
     this.button.title = name;
     this.button.replaceChildren(drawMark(state), words);
+    this.ownSize = undefined;
   }
 
   /** Fit the badge to the visible width of its image, and to its height. */
   fit(width: number, height: number): void {
-    this.isSmall = width < MIN_WIDTH_FOR_TEXT || height < MIN_HEIGHT_FOR_TEXT;
-    this.shape();
-    this.button.style.setProperty("--room", `${Math.round(width)}px`);
+    const isSmall = width < MIN_WIDTH_FOR_TEXT || height < MIN_HEIGHT_FOR_TEXT;
+    if (isSmall !== this.isSmall) {
+      this.isSmall = isSmall;
+      this.shape();
+    }
+    const room = Math.round(width);
+    if (room === this.width) return;
+    this.width = room;
+    this.button.style.setProperty("--room", `${room}px`);
+    this.ownSize = undefined;
+  }
+
+  /** The size of the badge itself. While it is as before, this needs no layout. */
+  get size(): Size {
+    this.ownSize ??= { width: this.button.offsetWidth, height: this.button.offsetHeight };
+    return this.ownSize;
   }
 
   /** Move the badge to an anchor in the overlay, or hide it. */
@@ -114,6 +131,7 @@ export class Badge {
     const isQuiet = this.isQuiet && QUIET.includes(stateOf(this.wanted));
     const isInTrouble = retryTime(this.outcome) !== undefined;
     this.button.classList.toggle("dot", this.isSmall || isQuiet || isInTrouble);
+    this.ownSize = undefined;
   }
 }
 

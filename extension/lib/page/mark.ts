@@ -22,8 +22,17 @@ const FILLS: Record<State, string | undefined> = {
   unknown: undefined,
 };
 
+/** A mark of each state that was drawn. To copy one is faster than to draw it. */
+const drawn = new Map<State, SVGSVGElement>();
+
 /** Draw the mark of a state. It is hidden from screen readers, which get text. */
 export function drawMark(state: State): SVGSVGElement {
+  const mark = drawn.get(state) ?? drawNew(state);
+  drawn.set(state, mark);
+  return mark.cloneNode(true) as SVGSVGElement;
+}
+
+function drawNew(state: State): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("class", "mark");

@@ -3,15 +3,9 @@
 import { language } from "../i18n";
 import { Badge } from "./badge";
 import { DEFAULTS, type Look } from "../settings";
-import {
-  badgeAnchor,
-  type Box,
-  clippersOf,
-  middleOf,
-  visibleBox,
-} from "./positions";
+import { type Anchor, badgeAnchor, Clips, middleOf } from "./positions";
 import { Ring } from "./ring";
-import { type Place, Sight } from "./sight";
+import { PAUSE, type Place, Sight } from "./sight";
 import { hasSmallerCopy, type Layer } from "./stack";
 import type { Transparencies, Transparency } from "./transparency";
 import { OVERLAY, precedes } from "./tree";
@@ -45,13 +39,23 @@ export class Overlay {
   private readonly host = document.createElement(OVERLAY);
   readonly shadow = this.host.attachShadow({ mode: "open" });
   private readonly badges = new Map<Element, Badge>();
-  private readonly images = new WeakMap<Element, Element>();
+  /** The badges in the order of their images. */
+  private readonly order: Badge[] = [];
+  /** New badges, and those with another size. They are placed first. */
+  private readonly fresh = new Set<Badge>();
+  /** The places of the badges that are shown. */
+  private places: Place[] = [];
   readonly veils = new Veils();
   private readonly ring = new Ring();
   private look: Look = DEFAULTS;
   private readonly sight = new Sight((layer) => this.transparencyOf(layer));
+  /** Tells when the browser has laid the page out, so that reading positions costs nothing more. */
+  private readonly laidOut = new ResizeObserver(() => this.onLaidOut());
   private frame = 0;
+  private isDue = false;
   private isTick = false;
+  private lastLayout = -PAUSE;
+  private later: ReturnType<typeof setTimeout> | undefined;
   /** Whether the Escape that is pressed is for the page. */
   private escapes = false;
   private tick: ReturnType<typeof setInterval> | undefined;
@@ -79,12 +83,20 @@ export class Overlay {
 
   /** Add a badge. It replaces the image's old badge. */
   add(badge: Badge): void {
-    this.badges.get(badge.image)?.button.remove();
+    this.drop(badge.image);
     this.badges.set(badge.image, badge);
     badge.setLook(this.look);
     this.insert(badge);
     if (this.badges.size === 1) this.start();
-    this.schedule();
+    this.refresh(badge);
+  }
+
+  /** Place a badge that has changed, in the next frame, and the others later. */
+  refresh(badge: Badge): void {
+    this.fresh.add(badge);
+    this.sight.learned(badge);
+    this.requestFrame();
+    this.scheduleSoon();
   }
 
   get(image: Element): Badge | undefined {
@@ -93,8 +105,7 @@ export class Overlay {
 
   /** The badge of a button. */
   badgeOf(button: Element): Badge | undefined {
-    const image = this.images.get(button);
-    return image && this.badges.get(image);
+    return this.order.find((badge) => badge.button === button);
   }
 
   all(): Badge[] {
@@ -123,23 +134,20 @@ export class Overlay {
 
   remove(image: Element): void {
     this.veils.lift(image);
-    this.badges.get(image)?.button.remove();
-    this.badges.delete(image);
+    this.drop(image);
     if (this.badges.size === 0) this.stop();
   }
 
   /** Update the positions of the badges in the next frame. */
   readonly schedule = (): void => {
-    this.frame ||= requestAnimationFrame(() => {
-      this.frame = 0;
-      this.layout();
-    });
+    this.isDue = true;
+    this.requestFrame();
   };
 
-  /** Look again which images are seen, in the next frame. */
+  /** Look again which images are seen, and where they are, in the next frame or soon after. */
   readonly recheck = (): void => {
     this.sight.expire();
-    this.schedule();
+    this.scheduleSoon();
   };
 
   /**
@@ -158,14 +166,50 @@ export class Overlay {
     this.host.remove();
   }
 
+  private drop(image: Element): void {
+    const badge = this.badges.get(image);
+    if (!badge) return;
+    badge.button.remove();
+    this.badges.delete(image);
+    this.fresh.delete(badge);
+    this.order.splice(this.order.indexOf(badge), 1);
+  }
+
+  private isThere(badge: Badge): boolean {
+    return this.badges.get(badge.image) === badge;
+  }
+
   /** Keep the buttons in the order of their images, for keyboard navigation. */
   private insert(badge: Badge): void {
     // Most images are found in the order of the page, so their place is at the end.
-    const buttons = this.shadow.querySelectorAll<HTMLElement>(".badge");
-    let at = buttons.length;
-    while (at > 0 && precedes(badge.image, this.images.get(buttons[at - 1]!)!)) at--;
-    this.images.set(badge.button, badge.image);
-    this.shadow.insertBefore(badge.button, buttons[at] ?? null);
+    let at = this.order.length;
+    while (at > 0 && precedes(badge.image, this.order[at - 1]!.image)) at--;
+    this.shadow.insertBefore(badge.button, this.order[at]?.button ?? null);
+    this.order.splice(at, 0, badge);
+  }
+
+  /** A page that loads or moves changes all the time. Its badges need not follow each change. */
+  private scheduleSoon(): void {
+    const rest = this.lastLayout + PAUSE - performance.now();
+    if (rest <= 0) return this.schedule();
+    this.later ??= setTimeout(() => {
+      this.later = undefined;
+      this.schedule();
+    }, rest);
+  }
+
+  /** The observer reports an element that it begins to observe, after the layout of the frame. */
+  private requestFrame(): void {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.laidOut.observe(document.documentElement);
+    });
+  }
+
+  private onLaidOut(): void {
+    this.laidOut.disconnect();
+    if (this.isDue) this.layout();
+    else this.layoutFresh();
   }
 
   private start(): void {
@@ -184,27 +228,61 @@ export class Overlay {
     window.removeEventListener("resize", this.schedule);
     for (const name of COVERING_EVENTS) document.removeEventListener(name, this.recheck, PASSIVE);
     clearInterval(this.tick);
+    clearTimeout(this.later);
+    this.later = undefined;
   }
 
   private layout(): void {
+    this.isDue = false;
     this.ring.follow();
     if (this.badges.size === 0 || document.hidden) return;
+    this.lastLayout = performance.now();
+    const badges = this.all();
+    const places = this.placesOf(badges);
+    this.places = this.sight.seen(places, this.isTick);
+    this.isTick = false;
+    this.fresh.clear();
+    this.show(badges);
+  }
+
+  /** Place the badges that have none yet, or another size. The others are where they were. */
+  private layoutFresh(): void {
+    if (document.hidden) return;
+    const badges = [...this.fresh];
+    const others = this.places.filter(({ badge }) => this.isThere(badge) && !this.fresh.has(badge));
+    this.places = [...others, ...this.sight.among(this.placesOf(badges), false)];
+    this.fresh.clear();
+    this.show(badges);
+  }
+
+  /** Where badges may be. */
+  private placesOf(badges: readonly Badge[]): Place[] {
     this.attach();
     // Read everything before writing. Otherwise each badge would force a layout of the page.
-    const badges = this.all();
-    const boxes = badges.map(({ image }) => visibleBox(image, clippersOf(image)));
-    const heights = badges.map(({ image }) => image.getBoundingClientRect().height);
-    badges.forEach((badge, index) => badge.fit(widthOf(boxes[index]!), heights[index]!));
-    const origin = this.host.getBoundingClientRect();
+    const clips = new Clips();
     const rtl = getComputedStyle(document.documentElement).direction === "rtl";
-    const places = badges.flatMap((badge, index) => this.placeOf(badge, boxes[index]!, rtl) ?? []);
-    const seen = this.sight.seen(places, this.isTick);
-    this.isTick = false;
-    const anchors = new Map(
-      seen
-        .filter((place) => !hasSmallerCopy(place, seen))
-        .map(({ badge, anchor }) => [badge, anchor]),
-    );
+    const measured = badges.map((badge) => {
+      const { image } = badge;
+      const whole = image.getBoundingClientRect();
+      const box = clips.visiblePart(image, whole);
+      const isVisible = image.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+      const anchor = isVisible ? badgeAnchor(box, this.look.corner, rtl) : undefined;
+      return { badge, height: whole.height, box, anchor };
+    });
+    for (const { badge, box, height } of measured) badge.fit(box.right - box.left, height);
+    return measured.flatMap(({ badge, box, anchor }) => {
+      if (!anchor) return [];
+      return { badge, url: badge.url, box, anchor, middle: middleOf(anchor, badge.size) };
+    });
+  }
+
+  /** Show badges at their places, and hide those without one. */
+  private show(badges: readonly Badge[]): void {
+    const origin = this.host.getBoundingClientRect();
+    const anchors = new Map<Badge, Anchor>();
+    for (const place of this.places) {
+      if (!hasSmallerCopy(place, this.places)) anchors.set(place.badge, place.anchor);
+    }
     for (const badge of badges) {
       const at = anchors.get(badge);
       // Relative to the host, because the page may have moved its root element.
@@ -213,23 +291,9 @@ export class Overlay {
     }
   }
 
-  private placeOf(badge: Badge, box: Box, rtl: boolean): Place | undefined {
-    const { button, image, url } = badge;
-    if (!image.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
-      return undefined;
-    const anchor = badgeAnchor(box, this.look.corner, rtl);
-    if (!anchor) return undefined;
-    const size = { width: button.offsetWidth, height: button.offsetHeight };
-    return { badge, url, box, anchor, middle: middleOf(anchor, size) };
-  }
-
   private transparencyOf(layer: Layer): Transparency {
     const outcome = this.badges.get(layer.element)?.outcome;
     const format = outcome?.state === "classified" ? outcome.verdict.image.format : undefined;
     return this.transparencies.of(layer, format);
   }
-}
-
-function widthOf(box: Box): number {
-  return box.right - box.left;
 }

@@ -33,6 +33,8 @@ const MIN_VISIBLE = 48;
 /** Distance from the viewport's edge to a card. */
 const MARGIN = 12;
 
+const EVERYWHERE: Box = { left: -Infinity, top: -Infinity, right: Infinity, bottom: Infinity };
+
 function intersection(a: Box, b: Box): Box {
   return {
     left: Math.max(a.left, b.left),
@@ -51,25 +53,29 @@ export function areaOf({ left, top, right, bottom }: Box): number {
   return Math.max(right - left, 0) * Math.max(bottom - top, 0);
 }
 
-/** The ancestors that clip their content. */
-export function clippersOf(image: Element): Element[] {
-  const clippers: Element[] = [];
-  let position = getComputedStyle(image).position;
-  for (let at = parentOf(image); at && at !== document.body; at = parentOf(at)) {
-    // Ancestors do not clip a fixed element.
-    if (position === "fixed") break;
-    const style = getComputedStyle(at);
-    if (/auto|clip|hidden|scroll/.test(style.overflow)) clippers.push(at);
-    position = style.position;
-  }
-  return clippers;
-}
+/** What the ancestors of elements leave visible of them. It holds as long as nothing moves. */
+export class Clips {
+  /** The parts in which elements show their content. */
+  private readonly known = new Map<Element, Box>();
 
-/** The part of an image that its ancestors do not clip. */
-export function visibleBox(image: Element, clippers: readonly Element[]): Box {
-  return clippers
-    .map((clipper) => clipper.getBoundingClientRect())
-    .reduce<Box>(intersection, image.getBoundingClientRect());
+  /** The visible part of an element with this box. */
+  visiblePart(element: Element, box: Box): Box {
+    // Ancestors do not clip a fixed element.
+    if (getComputedStyle(element).position === "fixed") return box;
+    return intersection(box, this.within(parentOf(element)));
+  }
+
+  private within(element: Element | null): Box {
+    if (!element || element === document.body) return EVERYWHERE;
+    const known = this.known.get(element);
+    if (known) return known;
+    const { overflow, position } = getComputedStyle(element);
+    const around = position === "fixed" ? EVERYWHERE : this.within(parentOf(element));
+    const isClipper = /auto|clip|hidden|scroll/.test(overflow);
+    const part = isClipper ? intersection(element.getBoundingClientRect(), around) : around;
+    this.known.set(element, part);
+    return part;
+  }
 }
 
 /** Where a badge is: a point, and the badge's corner at it. A badge that opens keeps that corner. */

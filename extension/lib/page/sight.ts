@@ -10,7 +10,7 @@ import type { Transparency } from "./transparency";
 import { elementsAt } from "./tree";
 
 /** Least milliseconds between two looks at all places. */
-const PAUSE = 100;
+export const PAUSE = 100;
 
 /** Milliseconds of work in each tick, while nothing changes as far as events tell. */
 const TICK_WORK = 1;
@@ -46,6 +46,14 @@ export class Sight {
     this.isStale = true;
   }
 
+  /**
+   * More is known about a badge's image. If it is seen already, that stays so: a format tells of an
+   * image at most that nothing shines through.
+   */
+  learned(badge: Badge): void {
+    if (!this.known.get(badge)?.isSeen) this.known.delete(badge);
+  }
+
   /** The places where the image is seen. @param isTick whether some time has passed */
   seen(places: readonly Place[], isTick: boolean): Place[] {
     const now = performance.now();
@@ -54,11 +62,18 @@ export class Sight {
       this.isStale = false;
       this.lastFull = now;
     }
-    for (const place of places) {
-      if (isFull || this.known.get(place.badge)?.at !== keyOf(place)) this.look(place);
-    }
-    if (isTick && !isFull) this.lookAround(places);
-    return places.filter(({ badge }) => this.known.get(badge)?.isSeen);
+    const shown = this.among(places, isFull);
+    if (!isTick || isFull) return shown;
+    this.lookAround(places);
+    return this.among(places, false);
+  }
+
+  /** Those of some places where the image is seen. @param anew whether to look at all again */
+  among(places: readonly Place[], anew: boolean): Place[] {
+    return places.filter((place) => {
+      if (anew || this.known.get(place.badge)?.at !== keyOf(place)) this.look(place);
+      return this.known.get(place.badge)!.isSeen;
+    });
   }
 
   /** Styles and scripts may cover an image without an event. Look at one after the other. */
@@ -72,10 +87,15 @@ export class Sight {
 
   private look(place: Place): void {
     const { image } = place.badge;
-    const under = [...elementsAt(place.middle.x, place.middle.y)];
+    const under = isInView(place.middle) ? [...elementsAt(place.middle.x, place.middle.y)] : [];
     const seen = !isCovered(image, under) && isSeen(image, under, this.transparencyOf);
     this.known.set(place.badge, { at: keyOf(place), isSeen: seen });
   }
+}
+
+/** Whether the browser can tell what lies at a point. */
+function isInView({ x, y }: Point): boolean {
+  return x >= 0 && y >= 0 && x < innerWidth && y < innerHeight;
 }
 
 function keyOf({ box, middle }: Place): string {

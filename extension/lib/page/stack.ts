@@ -46,8 +46,8 @@ export function isSeen(
   const above = layersAt(element, under.slice(0, Math.max(level, 0)));
   const below = layersAt(element, under.slice(level + 1));
   if (above.some((layer) => transparencyOf(layer) !== "clear")) return false;
-  const picture = pictureOf(element);
-  if (!picture || below.length === 0) return true;
+  const picture = below.length > 0 ? pictureOf(element) : undefined;
+  if (!picture) return true;
   const transparency = transparencyOf({ element, picture });
   if (transparency !== "unknown") return transparency === "opaque";
   // Below most images with a background there is their own preview.

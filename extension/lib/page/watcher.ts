@@ -32,8 +32,6 @@ export class Watcher {
   private readonly near = new Set<Element>();
   /** The found elements and the addresses of their pictures. */
   private readonly found = new Map<Element, string>();
-  /** Elements to consider in the next frame. */
-  private readonly pending = new Set<Element>();
   private readonly nearObserver: IntersectionObserver;
   private readonly sizes: ResizeObserver;
 
@@ -42,9 +40,7 @@ export class Watcher {
     margin = NEAR,
   ) {
     this.finder = new Finder({
-      // Observing an element twice has no effect.
-      offer: (element) =>
-        this.near.has(element) ? this.later(element) : this.nearObserver.observe(element),
+      offer: (element) => this.later(element),
       changed: () => {
         this.dropRemoved();
         this.events.moved();
@@ -78,6 +74,7 @@ export class Watcher {
   }
 
   private approach(element: Element): void {
+    if (this.near.has(element)) return;
     this.near.add(element);
     this.sizes.observe(element);
     for (const name of EVENTS) element.addEventListener(name, this.onEvent);
@@ -85,7 +82,6 @@ export class Watcher {
 
   private leave(element: Element): void {
     this.near.delete(element);
-    this.pending.delete(element);
     this.sizes.unobserve(element);
     for (const name of EVENTS) element.removeEventListener(name, this.onEvent);
     this.lose(element);
@@ -103,16 +99,13 @@ export class Watcher {
 
   private readonly onEvent = ({ currentTarget }: Event): void => this.later(currentTarget as Element);
 
-  /** Consider an element in the next frame, with all others, so that the page has one layout. */
+  /**
+   * Consider an element after the next layout, if it is near. An observer reports what it begins to
+   * observe, all of that together, and then positions can be read without another layout.
+   */
   private later(element: Element): void {
-    if (this.pending.size === 0) requestAnimationFrame(() => this.considerPending());
-    this.pending.add(element);
-  }
-
-  private considerPending(): void {
-    const elements = [...this.pending];
-    this.pending.clear();
-    this.consider(elements);
+    if (this.near.has(element)) this.nearObserver.unobserve(element);
+    this.nearObserver.observe(element);
   }
 
   private consider(elements: readonly Element[]): void {

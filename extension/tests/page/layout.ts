@@ -83,23 +83,46 @@ export function fakeImages(sizes: Record<string, [width: number, height: number]
   vi.stubGlobal("Image", FakeImage);
 }
 
-/** An observer that observes what a test tells it. */
+interface Report {
+  target: Element;
+  isIntersecting?: boolean;
+}
+
+/** An observer of what a test tells it. */
 class FakeObserver {
   static last: FakeObserver;
   readonly targets = new Set<Element>();
+  /** What it was told of each element. As real ones do, it tells that again of what is new to it. */
+  private readonly told = new WeakMap<Element, Report>();
   constructor(
-    readonly tell: (entries: object[]) => void,
+    private readonly callback: (entries: Report[]) => void,
     readonly options: IntersectionObserverInit = {},
   ) {
     (this.constructor as typeof FakeObserver).last = this;
   }
-  observe = (target: Element) => this.targets.add(target);
+  observe = (target: Element): void => {
+    if (this.targets.has(target)) return;
+    this.targets.add(target);
+    queueMicrotask(() => this.targets.has(target) && this.report(target));
+  };
   unobserve = (target: Element) => this.targets.delete(target);
   disconnect = () => this.targets.clear();
+  tell = (entries: Report[]): void => {
+    for (const entry of entries) this.told.set(entry.target, entry);
+    this.callback(entries);
+  };
+  protected report(target: Element): void {
+    const entry = this.told.get(target);
+    if (entry) this.callback([entry]);
+  }
 }
 
 export class FakeIntersectionObserver extends FakeObserver {}
-export class FakeResizeObserver extends FakeObserver {}
+export class FakeResizeObserver extends FakeObserver {
+  protected override report(target: Element): void {
+    this.tell([{ target }]);
+  }
+}
 
 /** Have both observers be the tests' own, and a page that leaves much time. */
 export function fakeObservers(): void {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fakeBrowser } from "wxt/testing";
+import { loadLanguage } from "../../lib/language";
 import { Page } from "../../lib/page/page";
 import type { WorkerRequest } from "../../lib/messages";
 import { DEFAULTS } from "../../lib/settings";
@@ -20,7 +21,8 @@ function haveFiles(read: () => Promise<Response>): void {
 const readable = async () => new Response(new Blob(["x"], { type: "image/png" }));
 const unreadable = async () => Promise.reject(new TypeError("refused"));
 
-beforeEach(() => {
+beforeEach(async () => {
+  await loadLanguage(); // The one that an earlier test has chosen is gone.
   fakeObservers();
   haveFiles(unreadable);
   document.body.innerHTML = "<button id=before></button>";
@@ -695,8 +697,10 @@ test("other words and another threshold keep what was entered into the form", as
   note.value = "My photo.";
   note.focus();
   page.setLook({ ...DEFAULTS, ownThreshold: 0.95 });
-  const getMessage = (name: string) => (name === "language" ? "en" : `<${name}>`);
-  Object.assign(fakeBrowser.i18n, { getMessage });
+  const names = ["leans_ai", "feedback_send", "feedback_question", "feedback_cancel", "card_wrong"];
+  const texts = Object.fromEntries(names.map((name) => [name, `<${name}>`]));
+  await fakeBrowser.storage.local.set({ language: { name: "de", texts: { ...texts, language: "de" } } });
+  await loadLanguage();
   page.localise();
   expect(titleOf()).toBe("<leans_ai>");
   expect(card().querySelector("textarea")).toBe(note);
