@@ -143,22 +143,28 @@ class CheckService:
             kombu.exceptions.OperationalError: the broker cannot be reached.
             redis.RedisError: Redis cannot be reached.
         """
-        pending = list(indexes)
+        pending = set(indexes)
         urls = [record.urls[index] for index in pending]
-        addresses = urls if record.uploaded else [*self._addresses(urls)[0].values()]
+        address_of = {url: url for url in urls} if record.uploaded else self._addresses(urls)[0]
         with ExitStack() as stack:
             # Without addresses, all URLs are refused and nothing will be published.
             listener = (
-                stack.enter_context(self._stores.claims.listen(addresses)) if addresses else None
+                stack.enter_context(self._stores.claims.listen([*address_of.values()]))
+                if address_of
+                else None
             )
+            due = pending
             while pending:
-                rest = record.model_copy(update={"urls": tuple(record.urls[n] for n in pending)})
-                items = zip(pending, self.check(rest, wait=0, first=False), strict=True)
+                asked = sorted(due)
+                rest = record.model_copy(update={"urls": tuple(record.urls[n] for n in asked)})
+                items = zip(asked, self.check(rest, wait=0, first=False), strict=True)
                 news = [(index, item) for index, item in items if item["status"] != "pending"]
                 yield news
-                pending = sorted({*pending} - {index for index, _ in news})
+                pending -= {index for index, _ in news}
                 if pending and listener is not None:
-                    listener.next(time.monotonic() + HEARTBEAT)
+                    # Without news, all are looked at: a job may have been lost.
+                    ended = listener.next(time.monotonic() + HEARTBEAT)
+                    due = {n for n in pending if address_of[record.urls[n]] == ended} or pending
 
     def _addresses(self, urls: Sequence[str]) -> tuple[dict[str, str], dict[str, Item]]:
         """Return the address of each valid URL, and a failed item for each other URL."""

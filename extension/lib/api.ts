@@ -1,10 +1,14 @@
 /** A client for the part of the server's HTTP API that the extension uses. */
 
+import { createParser, type EventSourceMessage } from "eventsource-parser";
 import {
   type Answer,
+  type News,
   readAnswer,
   readLookup,
+  readNews,
   readSentences,
+  type Outcome,
   readThresholds,
   type Schemas,
   type Thresholds,
@@ -22,14 +26,14 @@ const BYTES = { "Content-Type": "application/octet-stream" };
 /** Longest URL, in characters, that the server accepts. */
 export const MAX_URL_LENGTH = 4096;
 
-/**
- * Seconds that the server may hold a request open until all images are done. Finished images wait
- * for the others, so it is short.
- */
+/** Seconds that an upload may be held open until its image is done. */
 const WAIT = 1;
 
 /** Seconds that a request may take in addition to WAIT. */
 const TIMEOUT_MARGIN = 10;
+
+/** Seconds for which the server's events are followed before it is asked for everything once more. */
+const STREAM = 20;
 
 /** Seconds that a picture may take. The server waits 25, and browsers stop a worker after 30. */
 const PICTURE_TIMEOUT = 28;
@@ -37,8 +41,8 @@ const PICTURE_TIMEOUT = 28;
 /** Seconds until a pending check fails. */
 const DEADLINE = 90;
 
-/** Milliseconds between two polls, for a server that ignores `wait`. */
-const PAUSE = 100;
+/** Milliseconds after the end of the events. A proxy may end them early, or let none through. */
+const PAUSE = 1000;
 
 /** Longest time, in seconds, for which `Retry-After` is believed. */
 const MAX_RETRY_AFTER = 24 * 60 * 60;
@@ -97,13 +101,13 @@ export class Api {
     private readonly key = "",
   ) {}
 
-  /** Check images by URL. Yields the current state at once, and again after each poll. */
-  async *check(urls: readonly string[], options: CheckOptions): AsyncGenerator<Answer> {
+  /** Check images by URL. Yields what is known at once, and then the rest as it becomes known. */
+  async *check(urls: readonly string[], options: CheckOptions): AsyncGenerator<News> {
     yield* this.follow(await this.answer("/v1/checks", post({ urls, wait: 0, ...options })));
   }
 
-  /** Check an image by its bytes. Yields like `check`, with one item. */
-  async *upload(image: Blob): AsyncGenerator<Answer> {
+  /** Check an image by its bytes. Yields like `check`, for one image. */
+  async *upload(image: Blob): AsyncGenerator<News> {
     const body = new FormData();
     body.set("image", image, "image");
     body.set("wait", String(WAIT));
@@ -160,15 +164,31 @@ export class Api {
     return { version, thresholds, milliseconds: Math.round(performance.now() - started) };
   }
 
-  private async *follow(answer: Answer): AsyncGenerator<Answer> {
-    yield answer;
+  private async *follow(answer: Answer): AsyncGenerator<News> {
+    const path = `/v1/checks/${encodeURIComponent(answer.id)}`;
     const end = Date.now() + DEADLINE * 1000;
-    while (answer.items.some((item) => !item.outcome)) {
+    for (;;) {
+      yield newsIn(answer);
+      if (answer.items.every(({ outcome }) => outcome)) return;
       if (Date.now() > end) throw new ApiError("overloaded");
-      answer = await this.answer(`/v1/checks/${encodeURIComponent(answer.id)}?wait=${WAIT}`, {});
-      yield answer;
+      if (yield* this.events(path)) return;
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      answer = await this.answer(path, {});
     }
+  }
+
+  /** Follow the events of a check. Returns whether all its images are done. */
+  private async *events(path: string): AsyncGenerator<News, boolean> {
+    try {
+      const { body } = await this.send(`${path}/events`, {}, STREAM);
+      for await (const events of readEvents(body)) {
+        yield new Map(events.filter(({ event }) => event === "item").map(({ data }) => readNews(data)));
+        if (events.some(({ event }) => event === "done")) return true;
+      }
+    } catch {
+      // The next request tells what is wrong, if anything is.
+    }
+    return false;
   }
 
   private async answer(path: string, request: RequestInit): Promise<Answer> {
@@ -230,6 +250,24 @@ export class Api {
       default:
         return "server_error";
     }
+  }
+}
+
+function newsIn({ items }: Answer): News {
+  const known = items.map(({ outcome }, index) => [index, outcome] as const);
+  return new Map(known.filter((entry): entry is [number, Outcome] => entry[1] !== undefined));
+}
+
+/** Read server-sent events. Yields those that come together. */
+async function* readEvents(
+  body: ReadableStream<BufferSource> | null,
+): AsyncGenerator<EventSourceMessage[]> {
+  const events: EventSourceMessage[] = [];
+  const parser = createParser({ onEvent: (event) => events.push(event) });
+  const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+  for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+    parser.feed(part.value);
+    if (events.length > 0) yield events.splice(0);
   }
 }
 

@@ -74,6 +74,9 @@ export interface Answer {
   items: Item[];
 }
 
+/** Outcomes that are new, by the places of their images in the request. */
+export type News = ReadonlyMap<number, Outcome>;
+
 export function classified(verdict: Verdict): Outcome {
   return { state: "classified", verdict };
 }
@@ -216,6 +219,13 @@ function readItem(raw: unknown): Item {
 export function readAnswer(raw: unknown): Answer | undefined {
   const { id, items } = object(raw);
   return Array.isArray(items) ? { id: text(id), items: items.map(readItem) } : undefined;
+}
+
+/** Parse the data of an `item` event: the outcome of one image, and its place in the request. */
+export function readNews(data: string): [number, Outcome] {
+  const raw: unknown = JSON.parse(data);
+  const { index } = like({ index: NaN }, raw);
+  return [index, readItem(raw).outcome ?? unavailable("not_assay")];
 }
 
 /** Parse the thresholds of `/readyz`. Undefined if an older server does not tell them. */

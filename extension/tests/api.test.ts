@@ -1,13 +1,15 @@
 // @vitest-environment node
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Api, ApiError } from "../lib/api";
-import { type Answer, type State, stateOf } from "../lib/verdict";
+import { type News, type State, stateOf } from "../lib/verdict";
 import { doneItem } from "./examples";
 import { serve } from "./server";
 
-async function statesOver(answers: AsyncGenerator<Answer>): Promise<State[][]> {
-  const states: State[][] = [];
-  for await (const { items } of answers) states.push(items.map(({ outcome }) => stateOf(outcome)));
+async function statesOver(answers: AsyncGenerator<News>): Promise<Record<number, State>[]> {
+  const states: Record<number, State>[] = [];
+  for await (const news of answers) {
+    states.push(Object.fromEntries([...news].map(([index, outcome]) => [index, stateOf(outcome)])));
+  }
   return states;
 }
 
@@ -17,30 +19,46 @@ const codeOf = (promise: Promise<unknown>) =>
     (error: unknown) => (error instanceof ApiError ? error.code : String(error)),
   );
 
+const event = (name: string, data: object) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+
+const headers = { "Content-Type": "text/event-stream" };
+
+const pending = { id: "c1", items: [doneItem("a"), { url: "b", status: "pending" }] };
+
 test("a check tells at once what is known, and the rest when the server does", async () => {
-  const pending = { id: "c1", items: [doneItem("a"), { url: "b", status: "pending" }] };
-  const done = { id: "c1", items: [doneItem("a"), doneItem("b", { label: "real" })] };
+  const body = event("item", { ...doneItem("b", { label: "real" }), index: 1 }) + event("done", {});
   const server = await serve(({ method }) =>
-    method === "POST" ? { status: 202, body: pending } : { body: done },
+    method === "POST" ? { status: 202, body: pending } : { headers, body },
   );
-  const answers = new Api(server.url).check(["a", "b"], { page: "https://p" });
-  const states = await statesOver(answers);
-  expect(states).toEqual([
-    ["ai", "checking"],
-    ["ai", "real"],
-  ]);
+  const news = new Api(server.url).check(["a", "b"], { page: "https://p" });
+  expect(await statesOver(news)).toEqual([{ 0: "ai" }, { 1: "real" }]);
   expect(JSON.parse(server.requests[0]!.body)).toEqual({
     urls: ["a", "b"],
     wait: 0,
     page: "https://p",
   });
-  expect(server.requests[1]!.path).toBe("/v1/checks/c1?wait=1");
+  expect(server.requests.map(({ path }) => path)).toEqual(["/v1/checks", "/v1/checks/c1/events"]);
+});
+
+test.each([
+  ["break off", { headers, body: ":\n\n" }],
+  ["are no events", { headers, body: event("item", {}).replace("{}", "{") }],
+  ["are not let through", { status: 502, body: "" }],
+])("if the events %s, the server is asked for everything", async (_what, events) => {
+  const done = { id: "c1", items: [doneItem("a"), doneItem("b", { label: "real" })] };
+  const server = await serve(({ method, path }) => {
+    if (method === "POST") return { status: 202, body: pending };
+    return path.endsWith("/events") ? events : { body: done };
+  });
+  const states = await statesOver(new Api(server.url).check(["a", "b"], {}));
+  expect(states.at(-1)).toEqual({ 0: "ai", 1: "real" });
+  expect(server.requests.at(-1)!.path).toBe("/v1/checks/c1");
 });
 
 test("an upload is a multipart form with the image in it", async () => {
   const server = await serve(() => ({ body: { id: "u", items: [doneItem("sha256:00")] } }));
   const states = await statesOver(new Api(server.url).upload(new Blob(["BYTES"])));
-  expect(states).toEqual([["ai"]]);
+  expect(states).toEqual([{ 0: "ai" }]);
   expect(server.requests[0]).toMatchObject({ method: "POST", path: "/v1/images" });
   expect(server.requests[0]!.body).toContain('name="image"; filename="image"');
   expect(server.requests[0]!.body).toContain("BYTES");

@@ -263,7 +263,7 @@ test("while many images are unfinished, further ones wait, and a few slow ones d
   answer = (request) => {
     const { method, path } = request;
     if (method === "POST") batches.push(urlsOf(request));
-    const id = method === "POST" ? String(batches.length - 1) : /(\d+)\?/.exec(path)![1]!;
+    const id = method === "POST" ? String(batches.length - 1) : /checks\/(\d+)/.exec(path)![1]!;
     const items = batches[Number(id)]!.map((url) =>
       isSlow(url) ? { url, status: "pending" } : doneItem(url),
     );
@@ -271,7 +271,7 @@ test("while many images are unfinished, further ones wait, and a few slow ones d
   };
   const outcomes = checkMany(250).then((all) => all.map(stateOf));
   const polls = () => server.requests.filter(({ method }) => method === "GET").length;
-  await vi.waitFor(() => expect(polls()).toBeGreaterThan(3));
+  await vi.waitFor(() => expect(polls()).toBeGreaterThan(3), 5000);
   expect(batches.flat()).toHaveLength(50);
   isSlow = (url) => url === "u0";
   await vi.waitFor(() => expect(batches.flat()).toHaveLength(250), 5000);

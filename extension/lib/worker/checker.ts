@@ -4,7 +4,7 @@
  */
 
 import { type Api, ApiError, type CheckOptions, MAX_URL_LENGTH, MAX_URLS } from "../api";
-import { type Answer, type Outcome, unavailable } from "../verdict";
+import { type News, type Outcome, unavailable } from "../verdict";
 import { getCached, putCached } from "./cache";
 import type { Gate } from "./gate";
 
@@ -150,8 +150,8 @@ export class Checker {
     const urls = batch.map(({ url }) => url);
     try {
       const api = await this.api();
-      for await (const answer of api.check(urls, options)) {
-        settleDone(batch, answer);
+      for await (const news of api.check(urls, options)) {
+        settleDone(batch, news);
         await this.gate.open();
         onAnswer();
         if (this.waiting.length > 0) this.flushSoon();
@@ -185,12 +185,11 @@ function settle(checks: readonly Check[], outcome: Outcome): void {
   for (const { resolve } of checks) resolve(outcome);
 }
 
-/** Resolve the checks that an answer completes. */
-function settleDone(batch: readonly Check[], answer: Answer): void {
-  for (const [index, { url, resolve }] of batch.entries()) {
-    const outcome = answer.items[index]?.outcome;
-    if (!outcome) continue;
-    void putCached(url, outcome);
-    resolve(outcome);
+/** Resolve the checks whose outcomes are known now. */
+function settleDone(batch: readonly Check[], news: News): void {
+  for (const [index, outcome] of news) {
+    const check = batch[index];
+    if (check) void putCached(check.url, outcome);
+    check?.resolve(outcome);
   }
 }

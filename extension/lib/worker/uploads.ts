@@ -55,9 +55,9 @@ export class Uploads {
   private async upload(key: string, image: Blob): Promise<Outcome> {
     try {
       const api = await this.api();
-      for await (const { items } of api.upload(image)) {
+      for await (const news of api.upload(image)) {
         await this.gate.open();
-        const outcome = items[0]?.outcome;
+        const outcome = news.get(0);
         if (!outcome) continue;
         void putCached(key, outcome);
         return outcome;
