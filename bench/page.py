@@ -9,7 +9,9 @@ The times of badges are counted in the page: from the load of an image to its ba
 the first load to the first verdict, and from the last load to the last verdict. "script" is the
 main-thread time of the content script until the last verdict, and "at rest" that of each second
 after it, without the thumbnails for the history, which are drawn in idle time. `bench.main_thread`
-says how it is measured. Needs Chromium and the built extension (`make extension`).
+says how it is measured. "lag" is the time from a new verdict to its badge: what the store, the API
+and the extension add to the models' time. Needs Chromium and the built extension
+(`make extension`).
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Playwright, Worker, sync_playwright
 from redis import Redis
 
 from backend.supervisor import Supervisor
@@ -103,6 +107,7 @@ class Visit:
         script: main-thread time of the content script until the last verdict.
         thumbnails: how much of that was for thumbnails.
         rest: main-thread time in each second after the last verdict, without thumbnails.
+        lag: the median time from a verdict to its badge; 0 if the server knew the images.
         requests: how many requests of each kind were sent to the server.
     """
 
@@ -114,6 +119,7 @@ class Visit:
     script: float
     thumbnails: float
     rest: float
+    lag: float
     requests: dict[str, int]
 
 
@@ -134,6 +140,10 @@ def visit(context: BrowserContext, address: str, images: int, *, known: bool) ->
     with record(page) as rest:
         page.wait_for_timeout(REST)
     requests = Counter(_kind(*each) for each in worker.evaluate("self.sent"))
+    shown = {
+        alt: page.evaluate("performance.timeOrigin") + at for alt, at in times["judged"].items()
+    }
+    lags = [shown[alt] - at for alt, at in judged_at(worker).items()]
     page.close()
     loaded = times["loaded"]
     return Visit(
@@ -147,8 +157,20 @@ def visit(context: BrowserContext, address: str, images: int, *, known: bool) ->
         script=busy.milliseconds(SCRIPT),
         thumbnails=busy.functions(SCRIPT)[THUMBNAIL],
         rest=(rest.milliseconds(SCRIPT) - rest.functions(SCRIPT)[THUMBNAIL]) / REST * 1000,
+        lag=0.0 if known else statistics.median(lags),
         requests=dict(requests),
     )
+
+
+def judged_at(worker: Worker) -> dict[str, float]:
+    """Return when the images in the extension's cache were judged (Unix ms), by their alt texts."""
+    stored = worker.evaluate("chrome.storage.session.get(null)")
+    return {
+        Path(urlsplit(key).path).stem: 1000
+        * datetime.fromisoformat(entry["outcome"]["verdict"]["checked_at"]).timestamp()
+        for key, entry in stored.items()
+        if key.startswith("outcome:")
+    }
 
 
 def _kind(method: str, path: str) -> str:
@@ -218,7 +240,7 @@ def group(visits: Sequence[Visit]) -> list[list[Visit]]:
 
 def typical(visits: Sequence[Visit]) -> Visit:
     """Return the medians of visits of one page. The requests are those of the last visit."""
-    times = ("checking", "first", "last", "script", "thumbnails", "rest")
+    times = ("checking", "first", "last", "script", "thumbnails", "rest", "lag")
     medians = {
         name: round(statistics.median(getattr(each, name) for each in visits), 1) for name in times
     }
@@ -235,16 +257,16 @@ def print_table(rows: Sequence[Visit], sizes: dict[str, int]) -> None:
     """Print the medians as Markdown."""
     print(f"Content script: {sizes['raw']:,} bytes, {sizes['gzipped']:,} gzipped.\n")
     print(
-        "| images | | badge | first verdict | last | script | of it thumbnails | at rest "
+        "| images | | badge | first verdict | last | lag | script | of it thumbnails | at rest "
         "| requests |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         sent = ", ".join(f"{count} × {kind}" for kind, count in row.requests.items())
         page = f"{row.images} of {ELEMENTS:,} elements" if row.images == FEW else str(row.images)
         print(
             f"| {page} | {'known' if row.known else 'unseen'} | {row.checking:.0f} ms "
-            f"| {row.first:.0f} ms | {row.last:.0f} ms | {row.script:.0f} ms "
+            f"| {row.first:.0f} ms | {row.last:.0f} ms | {row.lag:.0f} ms | {row.script:.0f} ms "
             f"| {row.thumbnails:.0f} ms | {row.rest:.1f} ms/s | {sent} |"
         )
 
