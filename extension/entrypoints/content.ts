@@ -10,13 +10,15 @@ export default defineContentScript({
   allFrames: true,
   // Frames without an address of their own (about:blank, srcdoc, blob:) belong to the page.
   matchOriginAsFallback: true,
+  // "document_idle" is up to 200 ms later, and the first badge with it.
+  runAt: "document_end",
   main(ctx) {
     if (!(document.documentElement instanceof HTMLElement)) return;
     const page = new Page();
     const onMessage = (message: PageMessage, _sender: unknown, reply: (answer: unknown) => void) => {
       switch (message.kind) {
         case "get-thumbnail":
-          void page.thumbnailOf(message.url).then(reply);
+          void page.thumbnailOf(message).then(reply);
           return true; // The reply is asynchronous.
         case "check-pointed":
           // Only the frame that has the image replies.

@@ -6,6 +6,12 @@ import type { Outcome } from "./verdict";
 /** How many images the history has. The oldest are dropped. */
 export const MAX_ENTRIES = 500;
 
+/** Where an image is shown. */
+export interface ShownIn {
+  tab: number;
+  frame: number;
+}
+
 /** One image of the history. */
 export interface Entry {
   /** Its address, or "sha256:" and the hash of its file if it has no address on the web. */
@@ -17,6 +23,8 @@ export interface Entry {
   outcome: Outcome;
   /** A small picture as a data: URL, if it could be had without a request. */
   thumbnail?: string | undefined;
+  /** Where a picture can be had for as long as the page is there. */
+  shownIn?: ShownIn;
 }
 
 interface Schema extends DBSchema {
@@ -49,6 +57,18 @@ export async function addEntry(entry: Entry): Promise<void> {
   // To IndexedDB a limit of 0 means none.
   const oldest = excess > 0 ? await store.index("time").getAllKeys(null, excess) : [];
   await Promise.all(oldest.map((url) => store.delete(url)));
+  await transaction.done;
+  tellChange();
+}
+
+/** Add small pictures, by the addresses of their images, where there are entries. */
+export async function addThumbnails(thumbnails: ReadonlyMap<string, string>): Promise<void> {
+  const transaction = (await open()).transaction(STORE, "readwrite");
+  const { store } = transaction;
+  for (const [url, thumbnail] of thumbnails) {
+    const entry = await store.get(url);
+    if (entry) await store.put({ ...entry, thumbnail });
+  }
   await transaction.done;
   tellChange();
 }

@@ -140,10 +140,12 @@ export interface ShowNone {
   kind: "show-none";
 }
 
-/** From the worker to a page: reply with a small picture of the image that it shows. */
+/** To a page: reply with a small picture of the image that it shows. */
 export interface GetThumbnail {
   kind: "get-thumbnail";
   url: string;
+  /** Whether the image has a badge, if it is there. */
+  hasBadge: boolean;
 }
 
 export type PageMessage =

@@ -6,6 +6,7 @@ import { clearEntries, type Entry, loadEntries, onHistory } from "./history";
 import { badgeWords, dateTime, language, number, text } from "./i18n";
 import { drawMark } from "./page/mark";
 import { isWebUrl } from "./page/url";
+import { Pictures } from "./pictures";
 import { DEFAULTS, loadSettings, onSettings, type Settings } from "./settings";
 import { asWanted } from "./strictness";
 import { type Outcome, stateOf } from "./verdict";
@@ -14,6 +15,7 @@ export class HistoryPanel {
   private readonly search: HTMLInputElement;
   private readonly list: HTMLElement;
   private readonly dialog: HTMLDialogElement;
+  private readonly pictures = new Pictures();
   private entries: Entry[] = [];
   private ownThreshold = DEFAULTS.ownThreshold;
   /** Loads that run one after the other, so that an older one cannot overwrite a newer one. */
@@ -58,6 +60,7 @@ export class HistoryPanel {
       this.isStale = false;
       this.entries = await loadEntries();
       this.show();
+      void this.pictures.complete(this.entries);
     }
   }
 

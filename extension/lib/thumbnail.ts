@@ -1,27 +1,32 @@
 /** Draws small pictures for the history. */
 
 import { toDataUrl } from "./page/bytes";
+import type { Size } from "./page/positions";
 
 /** Largest width and height, in pixels. */
 const MAX_SIDE = 96;
 
 /**
- * Draw a small picture of an image that is already in memory, as a data: URL. Undefined if scripts
- * may not read its pixels.
+ * Draw a small picture of an image file, as a data: URL. Undefined if the browser cannot decode it.
+ *
+ * @param size the image's own size in pixels
  */
 export async function drawThumbnail(
-  image: HTMLImageElement | ImageBitmap,
+  file: Blob,
+  { width, height }: Size,
 ): Promise<string | undefined> {
-  const { width, height } =
-    image instanceof ImageBitmap
-      ? image
-      : { width: image.naturalWidth, height: image.naturalHeight };
   const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
   try {
-    const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
-    canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    // Unlike an element, the browser decodes and resizes a file beside the page's main thread.
+    const bitmap = await createImageBitmap(file, {
+      resizeWidth: Math.ceil(width * scale),
+      resizeHeight: Math.ceil(height * scale),
+      resizeQuality: "medium",
+    });
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    canvas.getContext("bitmaprenderer")?.transferFromImageBitmap(bitmap);
     return await toDataUrl(await canvas.convertToBlob({ type: "image/webp" }));
   } catch {
-    return undefined; // The image is from another origin, or empty.
+    return undefined;
   }
 }

@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { fakeBrowser } from "wxt/testing";
 import messages from "../public/_locales/en/messages.json";
 import { unavailable } from "../lib/verdict";
 import * as i18n from "../lib/i18n";
@@ -15,6 +16,14 @@ test.each([
   [1, ">\u00a099%"],
 ])("a probability of %d is %s: never nothing and never certain", (probability, said) => {
   expect(i18n.percent(probability)).toBe(said);
+});
+
+test("the browser is asked once for a text, whatever its values, and values stay as they are", () => {
+  const getMessage = vi.fn((name: string, parts: string[]) => `${name}: ${parts[0]}, ${parts[1]}`);
+  Object.assign(fakeBrowser.i18n, { getMessage });
+  expect(i18n.text("new_text", "a", "$1")).toBe("new_text: a, $1");
+  expect(i18n.text("new_text", "$2", "b")).toBe("new_text: $2, b");
+  expect(getMessage.mock.calls.filter(([name]) => name === "new_text")).toHaveLength(1);
 });
 
 test.each([

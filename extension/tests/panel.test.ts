@@ -1,6 +1,7 @@
 import "fake-indexeddb/auto";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { fakeBrowser } from "wxt/testing";
 import { addEntry, clearEntries, type Entry, loadEntries } from "../lib/history";
 import { HistoryPanel } from "../lib/panel";
 import { DEFAULTS, saveSettings } from "../lib/settings";
@@ -54,6 +55,19 @@ test("an entry has verdict, image, page and time, and a picture only if there is
   expect(links).toEqual(["https://x.example/b%20c.jpg", "https://p.example/"]);
   expect(first.querySelector(".picture img")).toBeNull();
   expect(second.querySelector<HTMLImageElement>(".picture img")!.src).toBe(THUMBNAIL);
+});
+
+test("a picture that an entry lacks is asked for once, where the image was shown", async () => {
+  const toPage = vi.fn(async () => THUMBNAIL);
+  Object.assign(fakeBrowser.tabs, { sendMessage: toPage });
+  const url = "https://x.example/a.jpg";
+  await add(url, { shownIn: { tab: 7, frame: 2 } });
+  await add("https://x.example/gone.jpg");
+  await open(2);
+  await vi.waitFor(() => expect(document.querySelectorAll(".picture img")).toHaveLength(1));
+  const message = { kind: "get-thumbnail", url, hasBadge: true };
+  expect(toPage).toHaveBeenCalledExactlyOnceWith(7, message, { frameId: 2 });
+  expect((await loadEntries()).map(({ thumbnail }) => thumbnail)).toContain(THUMBNAIL);
 });
 
 test("what is no address of the web is no link", async () => {

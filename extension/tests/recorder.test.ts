@@ -39,9 +39,22 @@ test.each([
 test("the page itself is asked for the small picture, in the frame that shows the image", async () => {
   toPage.mockResolvedValue("data:image/webp;base64,AAAA");
   await recordFrom({});
-  const message = { kind: "get-thumbnail", url: "https://x.example/a.jpg" };
+  const message = { kind: "get-thumbnail", url: "https://x.example/a.jpg", hasBadge: true };
   expect(toPage).toHaveBeenCalledExactlyOnceWith(7, message, { frameId: 2 });
   expect((await loadEntries())[0]!.thumbnail).toBe("data:image/webp;base64,AAAA");
+});
+
+test("of images without a sign of AI no picture is drawn before the history is opened", async () => {
+  await recordFrom({}, classified({ label: "real" }));
+  expect(toPage).not.toHaveBeenCalled();
+  expect((await loadEntries())[0]).toMatchObject({ shownIn: { tab: 7, frame: 2 } });
+});
+
+test("of an image that the user has checked there is a picture in any case", async () => {
+  const url = "https://x.example/a.jpg";
+  await recordFrom({}, classified({ label: "real" }), { kind: "check-now", url, again: false });
+  const message = { kind: "get-thumbnail", url, hasBadge: false };
+  expect(toPage).toHaveBeenCalledExactlyOnceWith(7, message, { frameId: 2 });
 });
 
 test("a page that is gone leaves an entry without a picture", async () => {

@@ -10,6 +10,11 @@ export async function readInPage(
   return readPixels(image);
 }
 
+/** Read the file that an image shows, if the page has it from its own site and it costs no request. */
+export async function readCached({ currentSrc }: HTMLImageElement): Promise<Blob | undefined> {
+  return readFile(currentSrc, { mode: "same-origin", cache: "only-if-cached" });
+}
+
 /** Encode bytes as a data: URL, because messages to the service worker carry only JSON. */
 export async function toDataUrl(bytes: Blob): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -28,9 +33,12 @@ export function fromDataUrl(data: string): Blob {
   return new Blob([Uint8Array.from(letters, (letter) => letter.charCodeAt(0))]);
 }
 
-async function readFile(url: string): Promise<Blob | undefined> {
+async function readFile(
+  url: string,
+  how: RequestInit = { cache: "force-cache" },
+): Promise<Blob | undefined> {
   try {
-    const response = await fetch(url, { cache: "force-cache" });
+    const response = await fetch(url, how);
     return response.ok ? await response.blob() : undefined;
   } catch {
     return undefined; // Another origin without CORS, or a revoked blob: URL.

@@ -1,6 +1,6 @@
 /** Assay on one page: badges on images, and a card for one image. */
 
-import { ask, tell } from "../messages";
+import { ask, type GetThumbnail, tell } from "../messages";
 import { isUnknown, type Outcome, retryTime, unavailable } from "../verdict";
 import { consolePage } from "../console";
 import type { Report } from "../report";
@@ -11,6 +11,7 @@ import { actionsFor } from "./actions";
 import { Asks } from "./asks";
 import { idleTime } from "./idle";
 import { Badge } from "./badge";
+import { readCached } from "./bytes";
 import { Card, type Content } from "./card";
 import { checkImage, explainImage, type Subject } from "./checks";
 import { Overlay } from "./overlay";
@@ -139,14 +140,15 @@ export class Page {
     await this.explain({ url: "", image: undefined }, box, none);
   }
 
-  /** A small picture of the image at this address, if the page shows it and may read it. */
-  async thumbnailOf(url: string): Promise<string | undefined> {
+  /** A small picture of the image at an address, if the page shows it and has its file. */
+  async thumbnailOf({ url, hasBadge }: GetThumbnail): Promise<string | undefined> {
     const badge = this.overlay.all().find((each) => each.url === url);
-    const image = badge?.image ?? imageAt(url);
+    // To look through a whole page takes long.
+    const image = badge || hasBadge ? badge?.image : imageAt(url);
     if (!(image instanceof HTMLImageElement)) return undefined;
-    // Decoding a large image takes milliseconds, which a page that has just loaded needs itself.
     await idleTime();
-    return drawThumbnail(image);
+    const file = await readCached(image);
+    return file && drawThumbnail(file, { width: image.naturalWidth, height: image.naturalHeight });
   }
 
   /** Check the images again that the server could not check. */
@@ -224,7 +226,7 @@ export class Page {
     badge.show(outcome);
     const time = retryTime(outcome);
     if (time !== undefined) this.retry.at(time);
-    this.overlay.recheck();
+    this.overlay.refresh(badge);
   }
 
   /** Open the card, and show the answer when it arrives. */

@@ -1,12 +1,13 @@
 /** Records the outcomes of checks in the history. */
 
-import { type Browser, browser } from "wxt/browser";
+import type { Browser } from "wxt/browser";
 import { addEntry } from "../history";
-import type { CheckRequest, GetThumbnail } from "../messages";
+import type { CheckRequest } from "../messages";
 import { isWebUrl } from "../page/url";
 import { loadSettings } from "../settings";
+import { getPicture } from "../pictures";
 import { drawThumbnail } from "../thumbnail";
-import type { Outcome } from "../verdict";
+import { type Outcome, stateOf } from "../verdict";
 
 /**
  * Codes of failures that say nothing about the image. Failures of the server have a time of the next
@@ -25,11 +26,13 @@ export async function record(
   if (tab?.id === undefined || tab.incognito || !url || !isResult(outcome)) return;
   if (!(await loadSettings()).history) return;
   const time = Date.now();
-  const thumbnail =
-    "data" in request
-      ? await drawFile(request.data)
-      : await askForThumbnail(request.url, tab.id, frameId);
-  await addEntry({ url, page: pageOf(sender), time, outcome, thumbnail });
+  const entry = { url, page: pageOf(sender), time, outcome };
+  const shownIn = { tab: tab.id, frame: frameId ?? 0 };
+  if ("data" in request) return addEntry({ ...entry, thumbnail: await drawFile(request.data, outcome) });
+  // Pages have many images. A picture of each takes their time, and few people look at it.
+  if (request.kind === "check-url" && stateOf(outcome) !== "ai") return addEntry({ ...entry, shownIn });
+  const hasBadge = request.kind === "check-url";
+  await addEntry({ ...entry, thumbnail: await getPicture(request.url, shownIn, hasBadge) });
 }
 
 /** The address of the page. Some frames have only an origin, and some not even that. */
@@ -48,22 +51,7 @@ function addressOf(request: CheckRequest, outcome: Outcome): string | undefined 
   return outcome.state === "classified" ? `sha256:${outcome.verdict.image.sha256}` : undefined;
 }
 
-async function drawFile(data: string): Promise<string | undefined> {
-  const file = await (await fetch(data)).blob();
-  const bitmap = await createImageBitmap(file).catch(() => undefined);
-  return bitmap && drawThumbnail(bitmap);
-}
-
-/** The page has the image. To fetch it here would be a new request to its site. */
-async function askForThumbnail(
-  url: string,
-  tabId: number,
-  frameId = 0,
-): Promise<string | undefined> {
-  const message: GetThumbnail = { kind: "get-thumbnail", url };
-  try {
-    return await browser.tabs.sendMessage(tabId, message, { frameId });
-  } catch {
-    return undefined; // The page is gone.
-  }
+async function drawFile(data: string, outcome: Outcome): Promise<string | undefined> {
+  if (outcome.state !== "classified") return undefined;
+  return drawThumbnail(await (await fetch(data)).blob(), outcome.verdict.image);
 }

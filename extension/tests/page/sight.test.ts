@@ -54,6 +54,25 @@ test("after a change of the page all are looked at, but not all the time", () =>
   expect(sight.seen(places, false)).toEqual(places);
 });
 
+test("more knowledge of an image makes it be looked at again only where it is not seen", () => {
+  const sight = new Sight(() => "opaque");
+  const [one, other] = [placeAt(0), placeAt(400)];
+  sight.seen([one, other], false);
+  covered = true;
+  sight.seen([{ ...other, middle: { x: 420, y: 10 } }], false);
+  elementsFromPoint.mockClear();
+  for (const { badge } of [one, other]) sight.learned(badge);
+  sight.seen([one, { ...other, middle: { x: 420, y: 10 } }], false);
+  expect(elementsFromPoint.mock.calls.map(([x]) => x)).toEqual([420]);
+});
+
+test("what is outside of the viewport is not asked about", () => {
+  const sight = new Sight(() => "opaque");
+  const below = { ...placeAt(0), middle: { x: 10, y: innerHeight + 10 } };
+  expect(sight.seen([below], false)).toEqual([below]);
+  expect(elementsFromPoint).not.toHaveBeenCalled();
+});
+
 test("what no event tells of is noticed in the ticks, one image after the other", () => {
   const sight = new Sight(() => "opaque");
   const places = [placeAt(0), placeAt(400)];
