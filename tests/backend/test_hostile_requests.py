@@ -17,7 +17,7 @@ import pytest
 import requests
 from pytest_httpserver import HTTPServer
 
-from backend.supervisor import Supervisor
+from backend.supervisor import Supervisor, is_ready
 from models.errors import ErrorCode
 from tests.conftest import until
 from tests.pictures import drawing, encoded
@@ -64,7 +64,7 @@ def wire(stack: Supervisor) -> Iterator[Wire]:
     """The wire; after the test the API is as well as before."""
     yield Wire(stack)
     stack.check()
-    assert requests.get(f"{stack.url}/readyz", timeout=60).status_code == 200
+    until(lambda: is_ready(stack.url), "it is ready")
 
 
 def chunks(size: int, times: int) -> Iterator[bytes]:
@@ -354,7 +354,7 @@ def test_clients_that_disconnect_cost_nothing(wire: Wire, stack: Supervisor, sen
     for _ in range(100):  # more than there are places for requests
         with wire.connect() as peer:
             peer.sendall(sent)
-    assert requests.get(f"{stack.url}/readyz", timeout=60).status_code == 200
+    until(lambda: is_ready(stack.url), "others are served")
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_clients_that_stop_halfway_keep_nobody_out(
     with ExitStack() as peers:
         for _ in range(200):
             peers.enter_context(wire.connect()).sendall(sent)
-        assert requests.get(f"{stack.url}/readyz", timeout=60).status_code == 200
+        until(lambda: is_ready(stack.url), "others are served meanwhile")
 
 
 def test_what_was_asked_for_is_done_though_who_asked_has_gone(
