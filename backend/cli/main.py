@@ -160,8 +160,9 @@ def _warn_of_eviction(settings: Settings) -> None:
 
 
 def _warn_of_exposure(settings: Settings) -> None:
-    from backend.cli.console import messages
-    from backend.middleware.auth import exposure
+    from backend.exposure import exposure
 
     if warning := exposure(settings):
+        from backend.cli.console import messages
+
         messages().print(f"assay: {warning}", style="yellow", markup=False)

@@ -7,7 +7,6 @@ A caller is identified by an API key, sent as a bearer token (RFC 6750). Without
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from flask import Flask, g, request
@@ -77,21 +76,3 @@ def _unauthorized(detail: str, **challenge: str | None) -> Unauthorized:
     """Make the error of RFC 6750, 3; it has no error code if no key was sent."""
     authenticate = WWWAuthenticate("bearer", {"realm": "assay", **challenge})
     return Unauthorized(detail, www_authenticate=authenticate)
-
-
-def exposure(settings: Settings) -> str | None:
-    """Return a warning if other machines can use the API without a key."""
-    host = settings.bind.rpartition(":")[0].strip("[]")
-    if settings.require_key or host == "localhost" or _is_loopback(host):
-        return None
-    return (
-        f"Anyone who can reach {settings.bind} can use Assay without a key. "
-        "Set ASSAY_REQUIRE_KEY=true, or restrict who can reach it."
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from backend.api_keys import KeyStore
 from backend.app import create_app
-from backend.middleware.auth import exposure
+from backend.exposure import exposure
 from backend.middleware.origin_policy import EXTENSION_ORIGINS
 from settings import Settings
 from tests.backend.conftest import bearer
