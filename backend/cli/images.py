@@ -16,6 +16,7 @@ from backend.report.thumbnails import MOST_THUMBNAILS
 
 if TYPE_CHECKING:  # the commands import what they need
     from backend.cli.local import LocalChecker
+    from backend.cli.report_file import ReportFile
     from backend.report.document import Sheet
     from models.verdict import CheckItem
     from settings import Settings
@@ -289,9 +290,7 @@ def scan(
     """
     from backend.cli.inputs import InputError, read_inputs, read_pages
     from backend.cli.pages_command import run_pages
-    from backend.cli.report_file import ReportFile
     from backend.cli.scan_command import Output, run
-    from backend.cli.thumbnails import Thumbnails
     from backend.client.api_connection import server_address
     from models.verdict import Label
 
@@ -312,8 +311,6 @@ def scan(
     except (InputError, ValueError) as error:
         fail(str(error), MISUSED)
     stop_in_order()
-    made = Thumbnails(thumbnails, settings) if thumbnails else None
-    report_file = ReportFile(report, made) if report else None
     place = Output(
         Path(output),
         form=form,
@@ -321,9 +318,17 @@ def scan(
         labels=frozenset(map(Label, label or ())),
         in_order=order is Order.INPUT,
         retry=retry is not None,
-        report=report_file,
+        report=_report_of_scan(report, thumbnails, settings) if report else None,
     )
     (run_pages if pages else run)(inputs, place, settings, address)
+
+
+def _report_of_scan(report: Path, thumbnails: int | None, settings: Settings) -> ReportFile:
+    """Return a scan's report, with small pictures of so many images if any are wanted."""
+    from backend.cli.report_file import ReportFile
+    from backend.cli.thumbnails import Thumbnails
+
+    return ReportFile(report, Thumbnails(thumbnails, settings) if thumbnails else None)
 
 
 def _with_key(settings: Settings, key: str | None) -> Settings:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backend.cli.commands import FAILED, INTERRUPTED, fail
 from backend.cli.console import ScanProgress, counted, duration, messages, print_summary
@@ -16,7 +17,6 @@ from backend.cli.filtered_output import filtered_output, record_of
 from backend.cli.inputs import Input
 from backend.cli.output import ResultsError, ResultsStream, Tally
 from backend.cli.pending_scan import PendingScan
-from backend.cli.report_file import ReportFile
 from backend.cli.results_file import ResultsFile
 from backend.cli.scan import RETRY_TIMEOUT, Result, ScanError, scan
 from backend.client import Client, LimitedError, RefusedError, ServerError, local_server
@@ -24,6 +24,9 @@ from backend.formats import Csv, Format, JsonLines
 from backend.supervisor import Supervisor, end_leftovers
 from models.verdict import CheckItem, Label
 from settings import Settings
+
+if TYPE_CHECKING:  # takes a while to import, and few scans have a report
+    from backend.cli.report_file import ReportFile
 
 STDOUT = Path("-")
 _FORMATS = {".jsonl": "jsonl", ".csv": "csv"}
