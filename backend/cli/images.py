@@ -22,10 +22,6 @@ if TYPE_CHECKING:  # the commands import what they need
     from settings import Settings
 
 STDIN = STDOUT = "-"
-_BY_SERVER = (
-    "No picture: a server judged this image, and it keeps none. Check the image's own address, or "
-    "its file, for a report with pictures."
-)
 
 
 class LabelName(StrEnum):
@@ -110,7 +106,8 @@ def check(
     Files and standard input (-) are checked without a server. URLs are checked by the server on
     this machine if it runs, and without one otherwise. With `--report`, they are checked without
     one, so that pictures, hash and verdict are of the same bytes. Of a web page, the images are
-    checked, by a server. Exits with 1 if any image could not be checked.
+    checked, by a server; for a report, they are fetched again. Exits with 1 if any image could not
+    be checked.
     """
     from backend.cli.console import item_printer
     from backend.cli.local import LocalChecker
@@ -149,9 +146,9 @@ def _sheet(item: CheckItem, local: LocalChecker) -> Sheet:
 
     if item.verdict is None:
         return Sheet(item)
-    pictures = local.pictures.get(item.verdict.image.sha256)
-    if pictures is None:
-        return Sheet(item, why_no_picture=_BY_SERVER)
+    pictures = local.pictures_of(item.url, item.verdict.image.sha256)
+    if isinstance(pictures, str):
+        return Sheet(item, why_no_picture=f"No picture: {pictures}")
     return Sheet(item, pictures.picture, pictures.map)
 
 

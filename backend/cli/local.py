@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backend.cli.inputs import LARGEST_FILE, read_file, too_large
+from backend.report.thumbnails import CHANGED
 from models.ensemble import Ensemble
 from models.errors import CheckError
 from models.verdict import CheckItem
@@ -25,13 +27,10 @@ class LocalChecker:
     Args:
         settings: the networks that may be fetched from, the members, the lifetime of verdicts.
         illustrated: whether to make the pictures of each image for a report.
-
-    Attributes:
-        pictures: the pictures of each image that has a verdict, by its SHA-256.
     """
 
     def __init__(self, settings: Settings, *, illustrated: bool = False) -> None:
-        self.pictures: dict[str, Pictures] = {}
+        self._pictures: dict[str, Pictures] = {}
         self._illustrated = illustrated
         self._fetcher = Fetcher(settings.fetch_allow_nets)
         self._cascade_mode = settings.second_look
@@ -77,10 +76,28 @@ class LocalChecker:
                 except CheckError as error:
                     yield CheckItem.failed(url, error)
 
+    def pictures_of(self, url: str, sha256: str) -> Pictures | str:
+        """Return the pictures of an image for a report, or a sentence that says why there are none.
+
+        Args:
+            url: from where it is fetched again, if a server judged it.
+            sha256: of the bytes that were judged.
+        """
+        if (known := self._pictures.get(sha256)) is not None:
+            return known
+        try:
+            if isinstance(fetched := self._fetch(url), CheckError):
+                raise fetched
+            if hashlib.sha256(fetched.data).hexdigest() != sha256:
+                return CHANGED
+            return self._pictures.setdefault(sha256, illustrate(fetched.data, self._ensemble))
+        except CheckError as error:
+            return error.detail
+
     def _done(self, url: str, data: bytes) -> CheckItem:
         verdict = classify(data, self._ensemble, self._verdict_ttl)
         if self._illustrated:
-            self.pictures[verdict.image.sha256] = illustrate(data, self._ensemble)
+            self._pictures[verdict.image.sha256] = illustrate(data, self._ensemble)
         return CheckItem(url=url, status="done", verdict=verdict)
 
     def _fetch(self, url: str) -> Fetched | CheckError:

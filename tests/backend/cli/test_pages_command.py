@@ -90,9 +90,11 @@ def test_a_page_is_scanned_into_csv_and_checked_in_words(
     assert done.returncode == 0, done.stderr
     assert [row["place"] for row in table(tmp_path / "o.csv")] == ["img 1", "img 2"]
     bind = stack.url.removeprefix("http://")
-    checked = assay("check", site.url_for("/1"), bind=bind)
+    checked = assay("check", site.url_for("/1"), "--report", "out.html", bind=bind)
     assert checked.returncode == 0, checked.stderr
     assert [line.split("\t")[2][-5:] for line in checked.stdout.splitlines()] == ["a.png", "b.png"]
+    report = (tmp_path / "out.html").read_text()
+    assert report.count('<img src="data:image/jpeg;base64,') == 4, "of each, a copy and a map"
 
 
 def test_only_what_is_on_the_web_is_a_page(tmp_path: Path) -> None:
