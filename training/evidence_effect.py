@@ -2,7 +2,8 @@
 
 ``python -m training.evidence_effect DIR…``: each folder has ``ai/GENERATOR/…`` and
 ``real/SOURCE/…`` with original files, because re-encoded images have lost their metadata. It prints
-two Markdown tables. Files that are no images are left out.
+two Markdown tables. Files that are no images are left out. ``--marks-only`` prints the first table
+without labels, and classifies nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,21 @@ from training.markdown import table
 _KINDS = "trusted credentials", "unknown signer", "unsigned marks", "nothing"
 
 
-class Judged(NamedTuple):
+class Labels(NamedTuple):
+    """The labels of one file.
+
+    Attributes:
+        before: by the pixels alone.
+        after: of the verdict.
+        forged: if somebody wrote an unsigned mark into the file.
+    """
+
+    before: Label
+    after: Label
+    forged: Label
+
+
+class Original(NamedTuple):
     """One file.
 
     Attributes:
@@ -31,43 +46,33 @@ class Judged(NamedTuple):
         group: its generator or source.
         says: what says that it is AI, the strongest first: one of trusted credentials, unknown
             signer, unsigned marks, nothing.
-        before: the label by the pixels alone.
-        after: the verdict's label.
-        forged: the label if somebody wrote an unsigned mark into the file.
+        labels: None if it was not classified.
     """
 
     truth: str
     group: str
     says: str
-    before: Label
-    after: Label
-    forged: Label
+    labels: Labels | None = None
 
 
-def judge(
-    truth: str, group: str, evidence: Sequence[Evidence], pixels: Label, probability: float
-) -> Judged:
+def judge(evidence: Sequence[Evidence], pixels: Label, probability: float) -> Labels:
     """Apply the rule to one file.
 
     Args:
-        truth: ``ai`` or ``real``.
-        group: its generator or source.
         evidence: what the file says.
         pixels: the label by the pixels alone.
         probability: that the image is AI-made, by the pixels alone.
     """
     forged = (*evidence, Evidence(kind="iptc", says="ai", detail="", trusted=False))
-    return Judged(
-        truth,
-        group,
-        _strongest(evidence),
+    return Labels(
         pixels,
         combine(pixels, probability, evidence).label,
         combine(pixels, probability, forged).label,
     )
 
 
-def _strongest(evidence: Iterable[Evidence]) -> str:
+def strongest(evidence: Iterable[Evidence]) -> str:
+    """Return what says that the file is AI: one of the kinds of `Original.says`."""
     says_ai = [fact for fact in evidence if fact.says == "ai"]
     if any(fact.trusted for fact in says_ai):
         return "trusted credentials"
@@ -76,33 +81,35 @@ def _strongest(evidence: Iterable[Evidence]) -> str:
     return "unknown signer" if says_ai else "nothing"
 
 
-def marks_table(judged: Sequence[Judged]) -> str:
+def marks_table(originals: Sequence[Original]) -> str:
     """Count what the files of each generator say, and those labelled ``ai`` before and after."""
+    classified = any(each.labels for each in originals)
     rows = []
-    for truth, group in sorted({(each.truth, each.group) for each in judged}):
-        some = [each for each in judged if (each.truth, each.group) == (truth, group)]
+    for truth, group in sorted({(each.truth, each.group) for each in originals}):
+        some = [each for each in originals if (each.truth, each.group) == (truth, group)]
         counts = Counter(each.says for each in some)
-        before, after = (sum(label is Label.AI for label in labels) for labels in _labels(some))
-        rows.append([truth, group, len(some), *(counts[kind] for kind in _KINDS), before, after])
-    return table(["", "generator or source", "files", *_KINDS, "`ai` before", "after"], rows)
+        rows.append([truth, group, len(some), *(counts[kind] for kind in _KINDS)])
+        if classified:
+            labels = [each.labels for each in some if each.labels]
+            rows[-1] += [sum(each.before is Label.AI for each in labels)]
+            rows[-1] += [sum(each.after is Label.AI for each in labels)]
+    more = ["`ai` before", "after"] if classified else []
+    return table(["", "generator or source", "files", *_KINDS, *more], rows)
 
 
-def effect_table(judged: Sequence[Judged]) -> str:
+def effect_table(originals: Sequence[Original]) -> str:
     """Count the labels before and after the rule, and with a forged mark in every file."""
     rows = []
     for truth in ("ai", "real"):
-        some = [each for each in judged if each.truth == truth]
-        columns = (*_labels(some), [each.forged for each in some])
-        names = "pixels alone", "with evidence", "with a forged mark in each"
-        for name, labels in zip(names, columns, strict=True):
-            counts = Counter(labels)
-            rows.append([truth, name, len(some), *(counts[label] for label in Label)])
+        labels = [each.labels for each in originals if each.truth == truth and each.labels]
+        for name, of in (
+            ("pixels alone", lambda each: each.before),
+            ("with evidence", lambda each: each.after),
+            ("with a forged mark in each", lambda each: each.forged),
+        ):
+            counts = Counter(map(of, labels))
+            rows.append([truth, name, len(labels), *(counts[label] for label in Label)])
     return table(["images", "labels", "files", *(f"`{label}`" for label in Label)], rows)
-
-
-def _labels(judged: Iterable[Judged]) -> tuple[list[Label], list[Label]]:
-    some = list(judged)
-    return [each.before for each in some], [each.after for each in some]
 
 
 def files(folder: Path) -> Iterator[tuple[str, str, Path]]:
@@ -114,22 +121,27 @@ def files(folder: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 def main() -> None:
-    """Judge the files of the folders and print the tables."""
+    """Read the files of the folders, classify them, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
-    ensemble = Ensemble.load()
-    judged = []
-    for folder in parser.parse_args().folders:
-        for truth, group, path in files(folder):
-            data = path.read_bytes()
-            try:
-                image = decode(data)
-            except ImageError:
-                continue
+    parser.add_argument("--marks-only", action="store_true", help="classify nothing")
+    options = parser.parse_args()
+    ensemble = None if options.marks_only else Ensemble.load()
+    originals = []
+    for truth, group, path in (each for folder in options.folders for each in files(folder)):
+        data = path.read_bytes()
+        try:
+            image = decode(data)
+        except ImageError:
+            continue
+        evidence = find_evidence(data, image.alpha_text)
+        labels = None
+        if ensemble:
             result = ensemble.classify(image.pixels)
-            evidence = find_evidence(data, image.alpha_text)
-            judged.append(judge(truth, group, evidence, result.label, result.probability))
-    print(marks_table(judged), effect_table(judged), sep="\n\n")
+            labels = judge(evidence, result.label, result.probability)
+        originals.append(Original(truth, group, strongest(evidence), labels))
+    tables = [marks_table(originals), *([effect_table(originals)] if ensemble else [])]
+    print("\n".join(tables), end="")
 
 
 if __name__ == "__main__":

@@ -11,17 +11,19 @@ from models.verdict import Label
 from tests.models.test_evidence import SETTINGS, png_with
 from tests.pictures import encoded, photograph
 from training import evidence_effect
-from training.evidence_effect import effect_table, judge, marks_table
+from training.evidence_effect import Original, effect_table, judge, marks_table, strongest
 
 MARKED, PLAIN = png_with(parameters=SETTINGS), encoded(photograph())
 
 
 def test_the_tables_count_marks_and_labels_before_after_and_with_forged_marks() -> None:
     judged = [
-        judge("ai", "WebUI", find_evidence(MARKED), Label.UNCERTAIN, 0.7),
-        judge("ai", "WebUI", find_evidence(MARKED), Label.REAL, 0.1),
-        judge("real", "camera", find_evidence(PLAIN), Label.UNCERTAIN, 0.7),
-        judge("real", "camera", find_evidence(PLAIN), Label.REAL, 0.1),
+        Original(*of, strongest(evidence), judge(evidence, pixels, probability))
+        for of, evidence in (
+            (("ai", "WebUI"), find_evidence(MARKED)),
+            (("real", "camera"), find_evidence(PLAIN)),
+        )
+        for pixels, probability in ((Label.UNCERTAIN, 0.7), (Label.REAL, 0.1))
     ]
     marks, effect = marks_table(judged).splitlines(), effect_table(judged).splitlines()
     assert marks[2:] == [
@@ -38,16 +40,34 @@ def test_the_tables_count_marks_and_labels_before_after_and_with_forged_marks() 
     ]
 
 
-def test_folders_are_read_by_label_and_generator(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two originals, and files that are none."""
     for name, data in (("ai/WebUI/x.png", MARKED), ("real/a/b/y.jpg", PLAIN), ("z.txt", b"")):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     (tmp_path / "real/a/notes.txt").write_text("no image")
-    monkeypatch.setattr("sys.argv", ["evidence_effect", str(tmp_path)])
+    return tmp_path
+
+
+def test_folders_are_read_by_label_and_generator(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["evidence_effect", str(folder)])
     evidence_effect.main()
     printed = capsys.readouterr().out
-    assert "| ai | WebUI | 1 | 0 | 0 | 1 |" in printed
+    assert "| ai | WebUI | 1 | 0 | 0 | 1 | 0 |" in printed
     assert "| real | a | 1 |" in printed
+    assert "with a forged mark in each" in printed
+
+
+def test_marks_are_counted_without_classifying(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["evidence_effect", str(folder), "--marks-only"])
+    evidence_effect.main()
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| ai | WebUI | 1 | 0 | 0 | 1 | 0 |",
+        "| real | a | 1 | 0 | 0 | 0 | 1 |",
+    ]
