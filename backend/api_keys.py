@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
 
 from workers.storage.keys import API_KEYS
+from workers.storage.paid_reads import KeyRecord
 
 _FORM = re.compile(r"assay_([0-9a-f]{12})_[0-9a-f]{64}")
 """A fixed prefix and length, so that scanners for leaked secrets can find keys."""
@@ -68,6 +69,8 @@ class KeyStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._found: dict[str, bytes] = {}
+        """Records by id, of keys whose secret was sent to this process."""
 
     def create(
         self,
@@ -127,17 +130,43 @@ class KeyStore:
             KeyExpiredError: the key has expired.
         """
         form = _FORM.fullmatch(secret)
-        raw = cast(bytes | None, self._redis.hget(API_KEYS, form[1])) if form else None
+        if form is None:
+            return None
+        raw = cast(bytes | None, self._redis.hget(API_KEYS, form[1]))
         if raw is None:
+            self._found.pop(form[1], None)
             return None
         key = _parse(raw)
-        # In constant time, so that response times reveal nothing about the hash.
-        if not hmac.compare_digest(key.sha256, _hash(secret)):
+        if not _belongs(secret, key):
             return None
         if key.state == "expired":
             assert key.expires_at is not None  # noqa: S101
             raise KeyExpiredError(f"This API key expired on {format_time(key.expires_at)}.")
+        self._found[key.id] = raw
         return key
+
+    def recall(self, secret: str) -> tuple[ApiKey, KeyRecord] | None:
+        """Return the key with this secret as this process last found it, without asking Redis.
+
+        It may have been revoked since. Whoever uses it must make sure that its record is still the
+        same (`PaidReads`).
+
+        Returns:
+            None if this process has not found it yet, or it has expired.
+        """
+        form = _FORM.fullmatch(secret)
+        raw = self._found.get(form[1]) if form else None
+        if raw is None:
+            return None
+        key = _parse(raw)
+        if not _belongs(secret, key) or key.state == "expired":
+            return None
+        return key, KeyRecord(key.id, raw)
+
+
+def _belongs(secret: str, key: ApiKey) -> bool:
+    """Return whether a secret is a key's, in constant time: it must reveal nothing of the hash."""
+    return hmac.compare_digest(key.sha256, _hash(secret))
 
 
 @lru_cache(maxsize=1024)  # a key never changes

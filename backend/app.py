@@ -28,7 +28,15 @@ from backend.blueprints import (
 from backend.check_service import CheckService
 from backend.exporter import Exporter
 from backend.health import ReadinessCheck
-from backend.middleware import auth, origin_policy, problems, quotas, request_log, validation
+from backend.middleware import (
+    auth,
+    origin_policy,
+    problems,
+    quick_lookups,
+    quotas,
+    request_log,
+    validation,
+)
 from backend.openapi import Api
 from backend.services import Services
 from models.integrity import WeightFiles
@@ -83,10 +91,12 @@ def create_app(settings: Settings) -> Api:
     stores = Stores.open(settings, load_manifest().version_for(settings.second_look))
     app.extensions["assay"] = _services(settings, stores)
     meter.start(stores.redis)
+    keys = KeyStore(stores.redis)
     request_log.register(app)  # first, so that it logs what the others refuse
-    origin_policy.register(app, settings)
-    auth.register(app, settings, KeyStore(stores.redis))
-    quotas.register(app, settings, QuotaStore(stores.redis))
+    origins = origin_policy.register(app, settings)
+    limits = quotas.register(app, settings, QuotaStore(stores.redis))
+    quick_lookups.register(app, settings, origins, keys, limits)
+    auth.register(app, settings, keys)
     validation.register(app)
     problems.register(app)
     app.after_request(_forbid_caching)

@@ -1,28 +1,25 @@
-"""Checks and lookups: URLs in, items out. Checks queue unknown URLs and may wait for them."""
+"""Checks: URLs in, items out. Unknown URLs are queued, and the request may wait for them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any
 
 from celery import Celery
 
 from backend.drain import POLL_SECONDS, draining
+from backend.items import Item, addresses_of, count_cached, item_of
+from backend.lookup_service import Lookup
 from models.errors import CheckError
-from models.verdict import CheckItem, Verdict
+from models.verdict import Verdict
 from workers.fetching.urls import canonical_url
 from workers.scheduling.queues import Job, enqueue
 from workers.storage.checks import CheckRecord
 from workers.storage.stores import Stores
-from workers.storage.verdict_cache import StoredEntry, upload_address
-from workers.telemetry.metrics import meter
+from workers.storage.verdict_cache import StoredEntry
 
-Item = dict[str, Any]
-"""The JSON object of a `CheckItem`, without fields that are None. Cached verdicts are stored like
-this, so that a reply needs no models."""
 HEARTBEAT = 5.0
 """Seconds without news after which `CheckService.watch` yields an empty list."""
 
@@ -51,27 +48,9 @@ class CheckService:
         self._revalidate_after = revalidate_after
         self._allow_nets = allow_nets
 
-    def lookup(self, urls: Sequence[str]) -> list[Item]:
-        """Return what is cached for each URL, in order. Nothing is fetched or queued."""
-        addresses, refused = self._addresses(urls)
-        entries = self._cached(addresses.values())
-        _count("lookup", entries.values())
-
-        def item(url: str) -> Item:
-            if url in refused:
-                return refused[url]
-            entry = entries[addresses[url]]
-            if entry is None:
-                return {"url": url, "status": "unknown"}
-            return _item(url, entry, cached=True)
-
-        return [item(url) for url in urls]
-
-    def lookup_bytes(self, sha256s: Sequence[str]) -> list[Item]:
-        """Return what is cached for files with these SHA-256 hashes, in order."""
-        verdicts = self._stores.cache.stored_verdicts(sha256s)
-        _count("lookup", verdicts)
-        return [_item_of_bytes(*each) for each in zip(sha256s, verdicts, strict=True)]
+    def lookup(self, urls: Sequence[str], sha256s: Sequence[str]) -> Lookup:
+        """Begin a lookup of URLs and files. Nothing is fetched or queued."""
+        return Lookup(self._stores.cache, urls, sha256s, self._allow_nets)
 
     def canonical(self, url: str) -> str:
         """Return the canonical form of a URL.
@@ -106,12 +85,12 @@ class CheckService:
         addresses, refused = (
             ({url: url for url in record.urls}, {})
             if record.uploaded
-            else self._addresses(record.urls)
+            else addresses_of(record.urls, self._allow_nets)
         )
         since = record.created_at - (0 if record.force else self._revalidate_after)
         entries = self._cached(addresses.values(), since)
         if first:
-            _count("check", entries.values())
+            count_cached("check", entries.values())
         if missing := [address for address, entry in entries.items() if entry is None]:
             self._queue(missing, record, since)
             if wait > 0:
@@ -123,7 +102,7 @@ class CheckService:
             entry = entries[addresses[url]]
             if entry is None:
                 return {"url": url, "status": "pending"}
-            return _item(url, entry, cached=entry.at < record.created_at)
+            return item_of(url, entry, cached=entry.at < record.created_at)
 
         return [item(url) for url in record.urls]
 
@@ -145,7 +124,11 @@ class CheckService:
         """
         pending = set(indexes)
         urls = [record.urls[index] for index in pending]
-        address_of = {url: url for url in urls} if record.uploaded else self._addresses(urls)[0]
+        address_of = (
+            {url: url for url in urls}
+            if record.uploaded
+            else addresses_of(urls, self._allow_nets)[0]
+        )
         with ExitStack() as stack:
             # Without addresses, all URLs are refused and nothing will be published.
             listener = (
@@ -165,19 +148,6 @@ class CheckService:
                     # Without news, all are looked at: a job may have been lost.
                     ended = listener.next(time.monotonic() + HEARTBEAT)
                     due = {n for n in pending if address_of[record.urls[n]] == ended} or pending
-
-    def _addresses(self, urls: Sequence[str]) -> tuple[dict[str, str], dict[str, Item]]:
-        """Return the address of each valid URL, and a failed item for each other URL."""
-        addresses: dict[str, str] = {}
-        refused: dict[str, Item] = {}
-        for url in urls:
-            try:
-                addresses[url] = canonical_url(url, self._allow_nets)
-            except CheckError as error:
-                refused[url] = CheckItem.failed(url, error).model_dump(
-                    mode="json", exclude_none=True
-                )
-        return addresses, refused
 
     def _cached(self, addresses: Iterable[str], since: float = 0) -> dict[str, StoredEntry | None]:
         """Return the cache entry of each address, if it is not older than a time (Unix s)."""
@@ -212,28 +182,3 @@ class CheckService:
                 if address := listener.next(min(deadline, now + POLL_SECONDS)):
                     missing.discard(address)
         return self._cached(addresses, since)
-
-
-def _count(call: str, cached: Collection[object | None]) -> None:
-    """Count cache hits and misses."""
-    hits = sum(each is not None for each in cached)
-    for result, number in (("hit", hits), ("miss", len(cached) - hits)):
-        if number:
-            meter.count("cache_requests", number, call=call, result=result)
-
-
-def _item(url: str, entry: StoredEntry, *, cached: bool) -> Item:
-    if entry.verdict is None:
-        return {"url": url, "status": "failed", "error": entry.error}
-    return _done(url, entry.verdict, cached=cached)
-
-
-def _item_of_bytes(sha256: str, verdict: dict[str, Any] | None) -> Item:
-    url = upload_address(sha256)
-    if verdict is None:
-        return {"url": url, "status": "unknown"}
-    return _done(url, verdict, cached=True)
-
-
-def _done(url: str, verdict: dict[str, Any], *, cached: bool) -> Item:
-    return {"url": url, "status": "done", "verdict": {**verdict, "cached": cached}}

@@ -12,8 +12,9 @@ import orjson
 from flask import Response
 from werkzeug.exceptions import NotFound
 
-from backend.check_service import CheckService, Item
+from backend.check_service import CheckService
 from backend.events import DONE, EVENTS, Event, event_stream, last_event_id
+from backend.items import Item
 from backend.middleware.auth import caller
 from backend.middleware.problems import Problem
 from backend.middleware.quotas import charge

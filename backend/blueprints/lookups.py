@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import UTC, datetime
-
-import orjson
 from flask import Response, request
-from orjson import OPT_UTC_Z
 
-from backend.blueprints.checks import reply
+from backend.lookup_service import prefix_body, prefix_headers
 from backend.middleware.auth import ANYONE, caller
 from backend.middleware.problems import Problem
 from backend.middleware.quotas import charge, lookup_cost
@@ -17,12 +12,8 @@ from backend.openapi import calls
 from backend.schemas.checks import CheckReply
 from backend.schemas.lookups import LookupBody, PrefixPath, PrefixReply
 from backend.services import services
-from workers.storage.verdict_cache import PrefixMatch
 
 blueprint = calls("lookups", "Cached verdicts only. Nothing is fetched.")
-
-MAX_AGE = 300
-"""Seconds for which caches may keep a prefix's response (RFC 9111)."""
 
 
 @blueprint.post("/lookups", responses={200: CheckReply, 429: Problem})
@@ -32,8 +23,9 @@ def create_lookup(body: LookupBody) -> Response:
     URLs come first, then hashes, each in the order of the request.
     """
     charge(lookup_cost(len(body.urls) + len(body.sha256)), interactive=True)
-    service = services().checks
-    return reply(None, service.lookup(body.urls) + service.lookup_bytes(body.sha256))
+    lookup = services().checks.lookup(body.urls, body.sha256)
+    values = services().stores.cache.read(lookup.names)
+    return Response(lookup.body(values), content_type="application/json")
 
 
 @blueprint.get("/lookups/<prefix>", responses={200: PrefixReply, 304: None, 429: Problem})
@@ -44,24 +36,9 @@ def get_lookup(path: PrefixPath) -> Response:
     """
     charge(lookup_cost(1), interactive=True)
     matches = services().stores.cache.lookup_prefix(path.prefix)
-    body = {"prefix": path.prefix, "verdicts": [_hashed(match) for match in matches]}
-    response = Response(orjson.dumps(body, option=OPT_UTC_Z), content_type="application/json")
-    # A response to a request with a key is not for requests without one (RFC 9111, 3.5).
-    if caller() == ANYONE:
-        response.cache_control.public = True
-    else:
-        response.cache_control.private = True
-    response.cache_control.max_age = MAX_AGE
-    response.vary.add("Origin")  # the CORS headers depend on it, even if there are none
-    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
-    return response.make_conditional(request)  # type: ignore[return-value]  # the same response
-
-
-def _hashed(match: PrefixMatch) -> dict[str, object]:
-    """Return the JSON object of a `HashedVerdict`."""
-    names = ("label", "probability", "decided_by", "model_version", "checked_at")
-    return {
-        "hash": match.hash,
-        **{name: match.verdict[name] for name in names},
-        "expires_at": datetime.fromtimestamp(match.expires_at, UTC),
-    }
+    body = prefix_body(path.prefix, matches)
+    response = Response(body, content_type="application/json")
+    response.headers.extend(prefix_headers(body, has_key=caller() != ANYONE))
+    response.make_conditional(request)
+    del response.headers["Date"]  # the server writes one
+    return response

@@ -12,14 +12,16 @@ A request that exceeds a quota is refused and costs nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
 
-from backend.middleware.auth import caller
+from backend.api_keys import ApiKey
+from backend.middleware.auth import Caller, caller
 from settings import Settings
-from workers.storage.quotas import Quota, QuotaState, QuotaStore, parse_quotas
+from workers.storage.quotas import Charge, Quota, QuotaState, QuotaStore, parse_quotas
 from workers.storage.scans.records import Budget
 
 DEFAULT_FOR_KEYS = "600/minute;100000/day"
@@ -71,26 +73,43 @@ def lookup_cost(urls: int) -> int:
     return math.ceil(urls / LOOKUPS_FOR_ONE)
 
 
-def register(app: Flask, settings: Settings, store: QuotaStore) -> None:
+def register(app: Flask, settings: Settings, store: QuotaStore) -> Quotas:
     """Count what callers use, and report what is left in response headers."""
-    app.extensions["assay.quotas"] = _Quotas(settings, store)
+    app.extensions["assay.quotas"] = quotas = Quotas(settings, store)
 
     @app.after_request
     def set_headers(response: Response) -> Response:
-        """Write the fields of draft-ietf-httpapi-ratelimit-headers-10."""
-        if states := g.get("quota_states"):
-            response.headers["RateLimit-Policy"] = ", ".join(map(_policy, states))
-            response.headers["RateLimit"] = ", ".join(map(_service_limit, states))
+        response.headers.update(quota_headers(g.get("quota_states", ())))
         return response
 
+    return quotas
 
-class _Quotas:
+
+def quota_headers(states: Sequence[QuotaState]) -> list[tuple[str, str]]:
+    """Return the fields of draft-ietf-httpapi-ratelimit-headers-10; none without quotas."""
+    if not states:
+        return []
+    return [
+        ("RateLimit-Policy", ", ".join(map(_policy, states))),
+        ("RateLimit", ", ".join(map(_service_limit, states))),
+    ]
+
+
+class Quotas:
+    """The quotas of callers.
+
+    Args:
+        settings: the quotas of callers whose key has none of its own.
+        store: what was used.
+    """
+
     def __init__(self, settings: Settings, store: QuotaStore) -> None:
         self._store = store
         self._default = parse_quotas(settings.rate_limit) if settings.rate_limit else []
         self._default_for_keys = self._default or parse_quotas(DEFAULT_FOR_KEYS)
 
     def charge(self, urls: int, *, interactive: bool) -> None:
+        """Charge the current caller; see `charge`."""
         quotas = self._of_caller() if interactive else self._of_caller()[-1:]
         for quota in quotas:
             if urls > quota.amount:
@@ -108,20 +127,25 @@ class _Quotas:
             )
 
     def states(self) -> list[QuotaState]:
+        """Return the current caller's; see `quota_states`."""
         return self._take(self._of_caller(), 0)
 
     def budget(self) -> Budget | None:
+        """Return the current caller's; see `budget`."""
         quotas = self._of_caller()
         return Budget(str(quotas[-1]), _subject()) if quotas else None
 
     def _take(self, quotas: list[Quota], urls: int) -> list[QuotaState]:
         if not quotas:
             return []
-        return self._store.take(_subject(), quotas, urls, is_key=caller().key is not None)
+        is_key = caller().key is not None
+        return self._store.take(Charge(_subject(), quotas, urls, is_key=is_key))
 
     def _of_caller(self) -> list[Quota]:
-        """Return the caller's quotas, the shortest first; a key's own replace the defaults."""
-        key = caller().key
+        return self.of(caller().key)
+
+    def of(self, key: ApiKey | None) -> list[Quota]:
+        """Return a caller's quotas, the shortest first; a key's own replace the defaults."""
         if key is None:
             return self._default
         own = {"minute": key.per_minute, "day": key.per_day}
@@ -130,14 +154,18 @@ class _Quotas:
         return sorted([*replacing, *kept], key=lambda quota: quota.window)
 
 
-def _quotas() -> _Quotas:
-    found: _Quotas = current_app.extensions["assay.quotas"]
+def _quotas() -> Quotas:
+    found: Quotas = current_app.extensions["assay.quotas"]
     return found
 
 
 def _subject() -> str:
-    """Return the key of the count: an API key's id, or the client's address."""
-    return caller().id or request.remote_addr or "unknown"
+    return subject(caller(), request.remote_addr)
+
+
+def subject(of: Caller, address: str | None) -> str:
+    """Return whose quotas are charged: an API key's id, or a client's address."""
+    return of.id or address or "unknown"
 
 
 def _text(quota: Quota) -> str:

@@ -31,20 +31,29 @@ def register(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
-        given = request.headers.get(HEADER, "")
-        g.request_id = given if _VALID.fullmatch(given) else uuid.uuid4().hex
-        # The requests of one connection share a context, one after the other.
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        g.request_id = begin_request(request.headers.get(HEADER, ""))
 
     @app.after_request
     def end(response: Response) -> Response:
         response.headers[HEADER] = g.request_id
         route = request.url_rule.rule if request.url_rule else "none"
         response.call_on_close(
-            partial(_record, g.began, request.method, route, response.status_code, caller().id)
+            partial(record, g.began, request.method, route, response.status_code, caller().id)
         )
         return response
+
+
+def begin_request(given: str) -> str:
+    """Return a request's id, which all events that follow in this context have.
+
+    Args:
+        given: the id that the client sent; it is replaced if it is not valid.
+    """
+    request_id = given if _VALID.fullmatch(given) else uuid.uuid4().hex
+    # The requests of one connection share a context, one after the other.
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    return request_id
 
 
 def request_id() -> str | None:
@@ -53,7 +62,16 @@ def request_id() -> str | None:
     return found
 
 
-def _record(began: float, method: str, route: str, status: int, caller_id: str) -> None:
+def record(began: float, method: str, route: str, status: int, caller_id: str) -> None:
+    """Log and count a request whose answer has been sent.
+
+    Args:
+        began: when its head was read (`time.perf_counter`).
+        method: its method.
+        route: the rule of its path.
+        status: of the answer.
+        caller_id: the API key's public id; empty without a key.
+    """
     seconds = time.perf_counter() - began
     method = method if method in _METHODS else "other"
     meter.count("http_requests", method=method, route=route, status=str(status))

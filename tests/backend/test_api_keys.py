@@ -18,7 +18,7 @@ from backend.supervisor import Supervisor
 from settings import Settings
 from tests.backend.running import Finished, assay
 from tests.conftest import settings_at
-from workers.storage.quotas import Quota, QuotaStore
+from workers.storage.quotas import Charge, Quota, QuotaStore
 
 
 def test_a_key_opens_what_it_was_made_for(keys: KeyStore) -> None:
@@ -312,7 +312,7 @@ def test_the_use_of_a_key_is_told_day_by_day(
 ) -> None:
     key, _ = keys.create("newsroom")
     assert "not used" in keys_command(shared, "usage", "newsroom").stdout
-    QuotaStore(redis).take(key.id, [Quota(10_000, "day")], 1234, is_key=True)
+    QuotaStore(redis).take(Charge(key.id, [Quota(10_000, "day")], 1234, is_key=True))
     done = keys_command(shared, "usage", "newsroom")
     assert re.search(rf"{datetime.now(UTC):%Y-%m}-\d\d +1 +1,234", done.stdout)
     told = json.loads(keys_command(shared, "usage", key.id, "--json").stdout)

@@ -21,7 +21,7 @@ from backend.schemas.usage import DAYS
 from backend.supervisor import Supervisor
 from tests.backend.conftest import bearer
 from tests.conftest import settings_at
-from workers.storage.quotas import Quota, QuotaStore
+from workers.storage.quotas import Charge, Quota, QuotaStore
 from workers.storage.usage import Day, UsageStore
 
 BAD_URL = "x:"
@@ -47,7 +47,7 @@ def spend(redis: Redis, urls: int) -> None:
     """Count an accepted request of the key ``a``."""
     quotas = [Quota(1000, "minute"), Quota(1000, "day")]
     assert not any(
-        state.exceeded for state in QuotaStore(redis).take("a", quotas, urls, is_key=True)
+        state.exceeded for state in QuotaStore(redis).take(Charge("a", quotas, urls, is_key=True))
     )
 
 

@@ -27,7 +27,7 @@ from tests.workers.webhooks.conftest import *  # noqa: F403
 from tests.workers.webhooks.test_deliver import *  # noqa: F403
 from tests.workers.webhooks.test_deliver_faults import *  # noqa: F403
 from workers.storage.connection import connect, get_many
-from workers.storage.quotas import Quota, QuotaStore
+from workers.storage.quotas import Charge, Quota, QuotaStore
 from workers.storage.stores import Stores
 from workers.storage.usage import UsageStore
 
@@ -96,7 +96,7 @@ def test_quotas_and_the_usage_of_a_key_are_counted_in_a_cluster(redis: Redis) ->
     quotas = [Quota(10, "minute"), Quota(1000, "day")]
     for key_id in "abcdef":
         for urls, is_refused in ((7, False), (4, True), (3, False)):
-            states = QuotaStore(redis).take(key_id, quotas, urls, is_key=True)
+            states = QuotaStore(redis).take(Charge(key_id, quotas, urls, is_key=True))
             assert [state.exceeded for state in states] == [is_refused, False]
         assert [state.remaining for state in states] == [0, 990]
         assert sum(day.urls for day in UsageStore(redis).days(key_id)) == 10

@@ -22,48 +22,51 @@ from workers.storage.usage import USAGE_TTL, today
 
 _WINDOWS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
-# KEYS: for each quota, the counters of the current and the previous window; then the usage of the
-# day, if it is counted. ARGV: URLs, requests, the time to live of the usage (s), then for each
-# quota its amount and window (s). Returns for each quota whether it is exceeded, and its counters
-# with their times to live (ms).
-_TAKE = """
-local urls, quotas = tonumber(ARGV[1]), (#ARGV - 3) / 2
-local found, exceeded = {}, false
-for i = 1, quotas do
-  local current, previous = KEYS[2 * i - 1], KEYS[2 * i]
-  local amount, window = tonumber(ARGV[2 * i + 2]), tonumber(ARGV[2 * i + 3]) * 1000
-  local ttl = redis.call('PTTL', current)
-  if ttl > 0 and ttl < window then
-    redis.call('RENAME', current, previous)
-    ttl = ttl + window
-    redis.call('SET', current, 0, 'PX', ttl)
+TAKE = """
+local function take()
+  local quotas, urls, usage_ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
+  local found, exceeded = {}, false
+  for i = 1, quotas do
+    local current, previous = KEYS[2 * i - 1], KEYS[2 * i]
+    local amount, window = tonumber(ARGV[2 * i + 3]), tonumber(ARGV[2 * i + 4]) * 1000
+    local ttl = redis.call('PTTL', current)
+    if ttl > 0 and ttl < window then
+      redis.call('RENAME', current, previous)
+      ttl = ttl + window
+      redis.call('SET', current, 0, 'PX', ttl)
+    end
+    local used, before = redis.call('GET', current), redis.call('GET', previous)
+    local before_ttl = math.max(0, redis.call('PTTL', previous))
+    used, before = tonumber(used or 0), tonumber(before or 0)
+    local over = math.floor(before * before_ttl / window) + used + urls > amount
+    exceeded = exceeded or over
+    found[i] = {over and 1 or 0, used, math.max(0, ttl), before, before_ttl}
   end
-  local used, before = redis.call('GET', current), redis.call('GET', previous)
-  local before_ttl = math.max(0, redis.call('PTTL', previous))
-  used, before = tonumber(used or 0), tonumber(before or 0)
-  local over = math.floor(before * before_ttl / window) + used + urls > amount
-  exceeded = exceeded or over
-  found[i] = {over and 1 or 0, used, math.max(0, ttl), before, before_ttl}
-end
-if exceeded or urls == 0 then return found end
-for i = 1, quotas do
-  local window = tonumber(ARGV[2 * i + 3]) * 1000
-  if found[i][3] > 0 then
-    redis.call('INCRBY', KEYS[2 * i - 1], urls)
-  else
-    found[i][3] = 2 * window
-    redis.call('SET', KEYS[2 * i - 1], urls, 'PX', 2 * window)
+  if exceeded or urls == 0 then return found, exceeded end
+  for i = 1, quotas do
+    local window = tonumber(ARGV[2 * i + 4]) * 1000
+    if found[i][3] > 0 then
+      redis.call('INCRBY', KEYS[2 * i - 1], urls)
+    else
+      found[i][3] = 2 * window
+      redis.call('SET', KEYS[2 * i - 1], urls, 'PX', 2 * window)
+    end
+    found[i][2] = found[i][2] + urls
   end
-  found[i][2] = found[i][2] + urls
+  if usage_ttl > 0 then
+    local usage = KEYS[2 * quotas + 1]
+    redis.call('HINCRBY', usage, 'requests', ARGV[3])
+    redis.call('HINCRBY', usage, 'urls', urls)
+    redis.call('EXPIRE', usage, usage_ttl)
+  end
+  return found, false
 end
-local usage = KEYS[2 * quotas + 1]
-if usage then
-  redis.call('HINCRBY', usage, 'requests', ARGV[2])
-  redis.call('HINCRBY', usage, 'urls', urls)
-  redis.call('EXPIRE', usage, ARGV[3])
-end
-return found
 """
+"""A function for scripts. It returns for each quota whether it is exceeded, and its counters with
+their times to live (ms); then, whether any is exceeded. KEYS: for each quota, the counters of the
+current and the previous window; then the usage of the day, if it is counted. ARGV: the number of
+quotas, URLs, requests, the time to live of the usage (s; 0 if it is not counted), then for each
+quota its amount and window (s)."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,47 @@ class QuotaState:
         return max(0, math.floor(seconds)) + 1
 
 
+@dataclass(frozen=True)
+class Charge:
+    """What is taken from quotas.
+
+    Args:
+        subject: whose quotas: an API key's id, or a client's address.
+        quotas: all of them are charged, or none.
+        urls: 0 to read only.
+        is_key: whether the subject is a key, whose usage per day is counted as well.
+        requests: how many requests this counts as in the usage.
+    """
+
+    subject: str
+    quotas: Sequence[Quota]
+    urls: int
+    is_key: bool
+    requests: int = 1
+
+    def keys(self) -> list[str]:
+        """Return the first KEYS of a script with `TAKE`."""
+        names = [name for quota in self.quotas for name in _counters(self.subject, quota)]
+        if self.is_key:
+            names.append(keys.usage(self.subject, today().isoformat()))
+        return names
+
+    def arguments(self) -> list[int]:
+        """Return the first ARGV of a script with `TAKE`."""
+        windows = [number for quota in self.quotas for number in (quota.amount, quota.window)]
+        usage_ttl = USAGE_TTL if self.is_key else 0
+        return [len(self.quotas), self.urls, self.requests, usage_ttl, *windows]
+
+    def states(self, found: Sequence[Sequence[int]]) -> list[QuotaState]:
+        """Return the state of each quota, from what `TAKE` found."""
+        return [
+            QuotaState(quota, bool(over), used, used_ttl / 1000, before, before_ttl / 1000)
+            for quota, (over, used, used_ttl, before, before_ttl) in zip(
+                self.quotas, found, strict=True
+            )
+        ]
+
+
 class QuotaStore:
     """Stores what all callers used of their quotas.
 
@@ -149,40 +193,16 @@ class QuotaStore:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._take = redis.register_script(_TAKE)
+        self._take = redis.register_script(f"{TAKE}\nreturn (take())")
 
-    def take(
-        self,
-        subject: str,
-        quotas: Sequence[Quota],
-        urls: int,
-        *,
-        is_key: bool,
-        requests: int = 1,
-    ) -> list[QuotaState]:
-        """Take URLs from all the quotas, unless one is exceeded; return their states after that.
-
-        Args:
-            subject: whose quotas: an API key's id, or a client's address.
-            quotas: at least one.
-            urls: 0 to read only.
-            is_key: whether the subject is a key, whose usage per day is counted as well.
-            requests: how many requests this counts as in the usage.
+    def take(self, charge: Charge) -> list[QuotaState]:
+        """Take URLs from the quotas, unless one is exceeded; return their states after that.
 
         Raises:
             redis.RedisError: Redis cannot be reached.
         """
-        names = [name for quota in quotas for name in _counters(subject, quota)]
-        if is_key:
-            names.append(keys.usage(subject, today().isoformat()))
-        windows = [number for quota in quotas for number in (quota.amount, quota.window)]
-        found = self._take(keys=names, args=[urls, requests, USAGE_TTL, *windows])
-        return [
-            QuotaState(quota, bool(over), used, used_ttl / 1000, before, before_ttl / 1000)
-            for quota, (over, used, used_ttl, before, before_ttl) in zip(
-                quotas, cast("list[list[int]]", found), strict=True
-            )
-        ]
+        found = self._take(keys=charge.keys(), args=charge.arguments())
+        return charge.states(cast("list[list[int]]", found))
 
 
 class Payer:
@@ -204,7 +224,9 @@ class Payer:
             owner: the id of the API key; empty without one.
         """
         quotas = parse_quotas(budget.quota)
-        states = self._store.take(budget.subject, quotas, urls, is_key=bool(owner), requests=0)
+        states = self._store.take(
+            Charge(budget.subject, quotas, urls, is_key=bool(owner), requests=0)
+        )
         return urls == 0 or not any(state.exceeded for state in states)
 
 

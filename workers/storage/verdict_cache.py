@@ -7,7 +7,7 @@ that a lookup is one MGET.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
@@ -59,6 +59,12 @@ class PrefixMatch(NamedTuple):
     """See `StoredEntry`."""
 
 
+def stored_entry(raw: bytes | None) -> StoredEntry | None:
+    """Return a cache entry as it is stored; None if there is none or it is not valid."""
+    found = unseal(raw, CacheEntry)
+    return StoredEntry(found["at"], found.get("verdict"), found.get("error")) if found else None
+
+
 def upload_address(sha256: str) -> str:
     """Return the address under which uploaded bytes are checked."""
     return UPLOAD_SCHEME + sha256
@@ -88,12 +94,13 @@ class VerdictCache:
 
     def lookup(self, addresses: Sequence[str]) -> list[CacheEntry | None]:
         """Return the cache entry of each address, in order; None if it has no valid one."""
-        found = self._unsealed([address_hash(address) for address in addresses])
+        raws = self.read(self.entry_keys(addresses))
+        found = [unseal(raw, CacheEntry) for raw in raws]
         return [CacheEntry.model_validate(each) if each else None for each in found]
 
     def stored(self, addresses: Sequence[str]) -> list[StoredEntry | None]:
         """Return the cache entry of each address as it is stored, in order; see `lookup`."""
-        return self._stored([address_hash(address) for address in addresses])
+        return [stored_entry(raw) for raw in self.read(self.entry_keys(addresses))]
 
     def lookup_prefix(self, prefix: str) -> list[PrefixMatch]:
         """Return the verdicts of all URLs whose hash starts with a prefix, in order of the hashes.
@@ -101,35 +108,37 @@ class VerdictCache:
         Args:
             prefix: 5 to 64 lower-case hex digits.
         """
-        index = keys.prefix_index(self._version, prefix)
         members = cast(
             list[tuple[bytes, float]],
-            self._redis.zrangebyscore(index, time.time(), "+inf", withscores=True),
+            self._redis.zrangebyscore(
+                keys.prefix_index(self._version, prefix), time.time(), "+inf", withscores=True
+            ),
         )
         scores = {m.hex(): score for m, score in members if m.hex().startswith(prefix)}
-        hashes = sorted(scores)
-        entries = dict(zip(hashes, self._stored(hashes), strict=True))
-        if evicted := [digest for digest in hashes if entries[digest] is None]:
+        raws = self.read([keys.entry(self._version, digest) for digest in scores])
+        found = zip(scores, scores.values(), raws, strict=True)
+        return self.matches(prefix, list(found))
+
+    def matches(
+        self, prefix: str, found: Sequence[tuple[str, float, bytes | None]]
+    ) -> list[PrefixMatch]:
+        """Return the verdicts that were found for a prefix, in order of the hashes.
+
+        Args:
+            prefix: of the hashes.
+            found: what the index has: hash, when it expires (Unix s), and the stored cache entry;
+                None if it was evicted.
+        """
+        entries = [(digest, score, stored_entry(raw)) for digest, score, raw in sorted(found)]
+        if evicted := [each for each in entries if each[2] is None]:
             # One that is found again meanwhile has a new score, and stays.
-            pairs = [part for h in evicted for part in (bytes.fromhex(h), scores[h])]
-            self._prune(keys=[index], args=pairs)
+            pairs = [part for h, score, _ in evicted for part in (bytes.fromhex(h), score)]
+            self._prune(keys=[keys.prefix_index(self._version, prefix)], args=pairs)
         return [
-            PrefixMatch(digest, scores[digest], entry.verdict)
-            for digest, entry in entries.items()
+            PrefixMatch(digest, score, entry.verdict)
+            for digest, score, entry in entries
             if entry and entry.verdict
         ]
-
-    def _stored(self, hashes: Sequence[str]) -> list[StoredEntry | None]:
-        return [
-            StoredEntry(found["at"], found.get("verdict"), found.get("error")) if found else None
-            for found in self._unsealed(hashes)
-        ]
-
-    def _unsealed(self, hashes: Sequence[str]) -> list[dict[str, Any] | None]:
-        if not hashes:
-            return []
-        raws = get_many(self._redis, [keys.entry(self._version, digest) for digest in hashes])
-        return [unseal(raw, CacheEntry) for raw in raws]
 
     def verdict(self, sha256: str) -> Verdict | None:
         """Return the verdict of these bytes."""
@@ -137,15 +146,20 @@ class VerdictCache:
 
     def verdicts(self, sha256s: Sequence[str]) -> list[Verdict | None]:
         """Return the verdicts of some files' bytes, in order."""
-        found = self.stored_verdicts(sha256s)
+        found = [unseal(raw, Verdict) for raw in self.read(self.verdict_keys(sha256s))]
         return [Verdict.model_validate(each) if each else None for each in found]
 
-    def stored_verdicts(self, sha256s: Sequence[str]) -> list[dict[str, Any] | None]:
-        """Return the verdicts of some files' bytes as they are stored, in order."""
-        if not sha256s:
-            return []
-        raws = get_many(self._redis, [keys.verdict(self._version, sha256) for sha256 in sha256s])
-        return [unseal(raw, Verdict) for raw in raws]
+    def entry_keys(self, addresses: Iterable[str]) -> list[str]:
+        """Return the keys of the cache entries of addresses; `stored_entry` reads their values."""
+        return [keys.entry(self._version, address_hash(address)) for address in addresses]
+
+    def verdict_keys(self, sha256s: Iterable[str]) -> list[str]:
+        """Return the keys of the verdicts of some files' bytes, sealed as `Verdict`."""
+        return [keys.verdict(self._version, sha256) for sha256 in sha256s]
+
+    def read(self, names: Sequence[str]) -> list[bytes | None]:
+        """Return the values of keys, in order."""
+        return get_many(self._redis, names) if names else []
 
     def save_verdict(self, verdict: Verdict, pipe: Redis | None = None) -> None:
         """Save the verdict of its bytes, at once or as a step of a pipeline."""

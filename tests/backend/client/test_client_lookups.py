@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask
@@ -22,6 +23,9 @@ from tests.backend.test_lookups import URL, remember
 from tests.conftest import settings_at
 from tests.workers.storage.test_verdict_cache import SHA
 from workers.fetching.urls import address_hash, canonical_url
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
 @pytest.fixture
@@ -61,14 +65,13 @@ def test_verdicts_are_found_without_telling_which_url_is_meant(
     server: str, app: Flask, known: Verdict
 ) -> None:
     asked: list[str] = []
+    answer = app.wsgi_app
 
-    @app.after_request
-    def note(answer):  # type: ignore[no-untyped-def]
-        from flask import request
+    def note(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        return answer(environ, start_response)
 
-        asked.append(request.path)
-        return answer
-
+    app.wsgi_app = note  # type: ignore[method-assign]
     urls = ["HTTPS://EXAMPLE.com:443/x/../a.jpg#f", "https://example.com/b", "no url", URL]
     first, second, third, fourth = Client(server).lookup_privately(urls)
     assert first is not None
