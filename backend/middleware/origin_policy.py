@@ -116,6 +116,7 @@ def _is_cross_site(environ: WSGIEnvironment) -> bool:
     return not (is_link and environ["REQUEST_METHOD"] in ("GET", "HEAD"))
 
 
+@lru_cache(maxsize=256)
 def _hostname(host: str) -> str:
     """Return the host without its port and without the brackets of an IPv6 address."""
     try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache, partial
 
 import structlog
 from flask import Flask, Response, current_app, g, request
@@ -106,7 +107,8 @@ class Quotas:
     def __init__(self, settings: Settings, store: QuotaStore) -> None:
         self._store = store
         self._default = parse_quotas(settings.rate_limit) if settings.rate_limit else []
-        self._default_for_keys = self._default or parse_quotas(DEFAULT_FOR_KEYS)
+        defaults = tuple(self._default or parse_quotas(DEFAULT_FOR_KEYS))
+        self._of_key = lru_cache(maxsize=256)(partial(_replaced, defaults))
 
     def charge(self, urls: int, *, interactive: bool) -> None:
         """Charge the current caller; see `charge`."""
@@ -135,23 +137,28 @@ class Quotas:
         quotas = self._of_caller()
         return Budget(str(quotas[-1]), _subject()) if quotas else None
 
-    def _take(self, quotas: list[Quota], urls: int) -> list[QuotaState]:
+    def _take(self, quotas: Sequence[Quota], urls: int) -> list[QuotaState]:
         if not quotas:
             return []
         is_key = caller().key is not None
         return self._store.take(Charge(_subject(), quotas, urls, is_key=is_key))
 
-    def _of_caller(self) -> list[Quota]:
+    def _of_caller(self) -> Sequence[Quota]:
         return self.of(caller().key)
 
-    def of(self, key: ApiKey | None) -> list[Quota]:
+    def of(self, key: ApiKey | None) -> Sequence[Quota]:
         """Return a caller's quotas, the shortest first; a key's own replace the defaults."""
-        if key is None:
-            return self._default
-        own = {"minute": key.per_minute, "day": key.per_day}
-        replacing = [Quota(amount, period) for period, amount in own.items() if amount is not None]
-        kept = [quota for quota in self._default_for_keys if own.get(quota.period) is None]
-        return sorted([*replacing, *kept], key=lambda quota: quota.window)
+        return self._of_key(key.per_minute, key.per_day) if key else self._default
+
+
+def _replaced(
+    defaults: tuple[Quota, ...], per_minute: int | None, per_day: int | None
+) -> tuple[Quota, ...]:
+    """Return quotas, some of which a key's own replace, the shortest first."""
+    own = {"minute": per_minute, "day": per_day}
+    replacing = [Quota(amount, period) for period, amount in own.items() if amount is not None]
+    kept = [quota for quota in defaults if own.get(quota.period) is None]
+    return tuple(sorted([*replacing, *kept], key=lambda quota: quota.window))
 
 
 def _quotas() -> Quotas:

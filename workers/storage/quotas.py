@@ -56,8 +56,9 @@ local function take()
   if usage_ttl > 0 then
     local usage = KEYS[2 * quotas + 1]
     redis.call('HINCRBY', usage, 'requests', ARGV[3])
-    redis.call('HINCRBY', usage, 'urls', urls)
-    redis.call('EXPIRE', usage, usage_ttl)
+    if redis.call('HINCRBY', usage, 'urls', urls) == urls then
+      redis.call('EXPIRE', usage, usage_ttl)
+    end
   end
   return found, false
 end
