@@ -1,94 +1,44 @@
-"""Compares the closed-form capacity model with simple simulations."""
+"""The capacity model, and when it plans."""
 
 from __future__ import annotations
 
-import heapq
+from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from bench.capacity import (
-    Demand,
-    Policy,
-    edge_hits,
-    kept_within,
-    outcome,
-    popularity,
-    servers_for,
-    waiting,
-)
+from bench.capacity import DAY, HOUR, Cost, Kind, plan, total
+from bench.scale import MIXED, WITHIN, report
 
-DEMAND = Demand(rate=5, images=2000, exponent=0.9)
-POLICY = Policy(revalidate_after=60, verdict_ttl=300)
+COSTS = {
+    Kind.KNOWN: Cost(api=0.002, worker=0.0, store=0.0001, memory=400),
+    Kind.AGAIN: Cost(api=0.004, worker=0.01, store=0.001, memory=400),
+    Kind.NEW: Cost(api=0.005, worker=0.2, store=0.002, memory=2400),
+}
+SHARES = {Kind.KNOWN: 0.8, Kind.AGAIN: 0.1, Kind.NEW: 0.1}
 
 
-def simulated(demand: Demand, policy: Policy, seconds: float) -> tuple[float, float]:
-    """Simulate checks one by one. Return the fractions of cache hits and of classifications."""
-    random = np.random.default_rng(1)
-    sizes, rates = popularity(demand)
-    assert len(sizes) == demand.images or sizes.sum() == demand.images
-    each = np.repeat(rates, sizes.astype(int))
-    count = int(demand.rate * seconds)
-    times = np.cumsum(random.exponential(1 / demand.rate, count))
-    images = random.choice(len(each), count, p=each / each.sum())
-    fetched: dict[int, float] = {}
-    hits = classified = counted = 0
-    for time, image in zip(times, images, strict=True):
-        age = time - fetched.get(image, -np.inf)
-        if age > policy.revalidate_after:
-            fetched[image] = time
-        if time > 2 * policy.verdict_ttl:  # warm
-            counted += 1
-            hits += age <= policy.revalidate_after
-            classified += age > policy.verdict_ttl
-    return hits / counted, classified / counted
+def test_a_mix_costs_what_its_checks_cost() -> None:
+    found = total(COSTS, {Kind.KNOWN: 10, Kind.NEW: 2})
+    assert (found.api, found.worker) == pytest.approx((0.03, 0.4))
+    assert (found.store, found.memory) == pytest.approx((0.005, 8800))
 
 
-def test_hits_and_judgements_are_those_of_a_simulation() -> None:
-    result = outcome(DEMAND, POLICY)
-    hits, classified = simulated(DEMAND, POLICY, 20_000)
-    assert result.hits == pytest.approx(hits, abs=0.01)
-    assert result.classified == pytest.approx(classified, abs=0.01)
-    assert result.hits + result.fetched == pytest.approx(1)
+def test_the_busiest_hour_leaves_a_reserve_and_verdicts_are_kept_for_their_time() -> None:
+    planned = plan(COSTS, SHARES, per_day=100 * DAY, peak=2, in_use=0.5, kept=30 * DAY)
+    # 200 checks per second on half of each core are as many as 400 on whole ones.
+    assert planned.worker == pytest.approx(400 * (0.1 * 0.01 + 0.1 * 0.2))
+    assert planned.api == pytest.approx(400 * (0.8 * 0.002 + 0.1 * 0.004 + 0.1 * 0.005))
+    assert planned.store == pytest.approx(400 * (0.8 * 0.0001 + 0.1 * 0.001 + 0.1 * 0.002))
+    assert planned.images == pytest.approx(100 * 30 * DAY * 0.1 * 2000)
+    assert planned.records == pytest.approx(200 * HOUR * 400)
 
 
-def test_ranks_in_groups_are_asked_for_as_often_as_all_together() -> None:
-    sizes, rates = popularity(Demand(rate=7, images=10**9, exponent=0.8))
-    assert sizes.sum() == 10**9
-    assert np.sum(sizes * rates) == pytest.approx(7)
-    assert len(sizes) < 5000
-
-
-def test_with_less_memory_less_is_kept_and_more_is_classified() -> None:
-    all_kept = outcome(DEMAND, POLICY)
-    shorter = kept_within(DEMAND, POLICY, all_kept.known / 2)
-    less = outcome(DEMAND, shorter)
-    assert less.known == pytest.approx(all_kept.known / 2, rel=0.01)
-    assert less.classified > all_kept.classified
-    assert kept_within(DEMAND, POLICY, 2 * all_kept.known) == POLICY
-
-
-def test_the_wait_is_that_of_a_simulated_queue() -> None:
-    random = np.random.default_rng(2)
-    arrivals = np.cumsum(random.exponential(1 / 3, 200_000))
-    free = [0.0] * 4
-    waits = []
-    for arrival in arrivals:
-        start = max(arrival, heapq.heappop(free))
-        waits.append(start - arrival)
-        heapq.heappush(free, start + random.exponential(1.0))
-    assert waiting(3, 1.0, 4) == pytest.approx(float(np.mean(waits)), rel=0.1)
-    assert waiting(4, 1.0, 4) == float("inf")
-
-
-def test_so_many_servers_are_just_enough() -> None:
-    enough = servers_for(300, 0.1, 0.05)
-    assert waiting(300, 0.1, enough) <= 0.05 < waiting(300, 0.1, enough - 1)
-
-
-def test_the_edge_answers_more_if_prefixes_are_short_and_answers_are_kept_long() -> None:
-    base = edge_hits(DEMAND, digits=5, max_age=300, caches=10)
-    assert 0 < base < 1
-    assert edge_hits(DEMAND, digits=4, max_age=300, caches=10) > base
-    assert edge_hits(DEMAND, digits=5, max_age=3000, caches=10) > base
-    assert edge_hits(DEMAND, digits=5, max_age=300, caches=100) < base
+def test_what_is_not_predicted_well_is_not_planned_with() -> None:
+    measured = total(COSTS, MIXED)
+    text, off = report(COSTS, measured, per_day=1e8)
+    assert off == []
+    assert "machines" in text
+    worse = replace(measured, store=measured.store * (1 + 2 * WITHIN))
+    text, off = report(COSTS, worse, per_day=1e8)
+    assert off == ["store"]
+    assert "machines" not in text
