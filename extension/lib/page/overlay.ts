@@ -247,7 +247,7 @@ export class Overlay {
 
   /** Place the badges that have none yet, or another size. The others are where they were. */
   private layoutFresh(): void {
-    if (document.hidden) return;
+    if (this.fresh.size === 0 || document.hidden) return;
     const badges = [...this.fresh];
     const others = this.places.filter(({ badge }) => this.isThere(badge) && !this.fresh.has(badge));
     this.places = [...others, ...this.sight.among(this.placesOf(badges), false)];

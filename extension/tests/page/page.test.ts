@@ -98,6 +98,20 @@ test("a badge goes when its image goes, and all go when badges are switched off"
   expect(badges()).toHaveLength(0);
 });
 
+test("a page that is left before its last badge is placed keeps nothing of ours", async () => {
+  vi.spyOn(performance, "now").mockReturnValue(1000); // The second badge comes soon after the first.
+  const [first, second] = [makeImage(), makeImage()];
+  showWithBadges(first);
+  await vi.waitFor(() => expect(badges()[0]!.classList).toContain("placed"));
+  document.body.append(second);
+  await vi.waitFor(() => expect(FakeIntersectionObserver.last.targets).toContain(second));
+  bringNear(second);
+  page.stop();
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  expect(document.querySelector("assay-overlay")).toBeNull();
+  vi.restoreAllMocks();
+});
+
 test("the page's own elements stay as they were", () => {
   const before = document.body.innerHTML;
   const image = makeImage();
