@@ -169,7 +169,7 @@ def judged_at(worker: Worker) -> dict[str, float]:
         Path(urlsplit(key).path).stem: 1000
         * datetime.fromisoformat(entry["outcome"]["verdict"]["checked_at"]).timestamp()
         for key, entry in stored.items()
-        if key.startswith("outcome:")
+        if key.startswith("outcome:") and "verdict" in entry["outcome"]
     }
 
 
