@@ -1,8 +1,8 @@
 """Reads of the cache that a caller pays for, in one round trip to Redis instead of three.
 
-One script confirms the caller's API key, takes from their quotas and reads. If the key has changed
-or a quota is exceeded, it does nothing. A cluster keeps these keys on different nodes, so it cannot
-run the script.
+One script confirms the caller's API key and takes from their quotas. If the key has changed or a
+quota is exceeded, it does nothing, and what was read is thrown away. A cluster keeps these keys on
+different nodes, so it cannot run the script.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import hiredis
 from redis import Redis
 from redis.commands.core import Script
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from workers.storage import keys
 from workers.storage.quotas import TAKE, Charge, QuotaState
@@ -28,10 +28,6 @@ if tonumber(ARGV[4]) > 0 then
 end
 local states, exceeded = take()
 if exceeded then return false end
-"""
-_VALUES = f"""{_PAY}
-if names == #KEYS then return {{states, {{}}}} end
-return {{states, redis.call('MGET', unpack(KEYS, names + 1))}}
 """
 # KEYS: the index. ARGV: the current time (Unix s), the start of the entries' keys, the prefix.
 _PREFIX = f"""{_PAY}
@@ -73,7 +69,7 @@ class PaidReads:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._values = redis.register_script(_VALUES)
+        self._pay = redis.register_script(f"{_PAY}\nreturn states")
         self._prefix = redis.register_script(_PREFIX)
 
     def values(
@@ -92,13 +88,13 @@ class PaidReads:
         Raises:
             redis.RedisError: Redis cannot be reached.
         """
-        found = self._run(
-            self._values, [*_names(charge, record), *names], _arguments(charge, record)
+        read = [("MGET", *names)] if names else []
+        states, *values = self._run(
+            self._pay, _names(charge, record), _arguments(charge, record), *read
         )
-        if found is None:
+        if states is None:
             return None
-        states, values = cast("tuple[list[list[int]], list[bytes | None]]", found)
-        return charge.states(states), values
+        return charge.states(states), values[0] if values else []
 
     def prefix(
         self, charge: Charge, record: KeyRecord | None, version: str, prefix: str, now: float
@@ -119,7 +115,7 @@ class PaidReads:
         Raises:
             redis.RedisError: Redis cannot be reached.
         """
-        found = self._run(
+        (found,) = self._run(
             self._prefix,
             [*_names(charge, record), keys.prefix_index(version, prefix)],
             [*_arguments(charge, record), now, keys.entry(version, ""), prefix],
@@ -131,25 +127,46 @@ class PaidReads:
         )
         return charge.states(states), [(each.hex(), float(at), raw) for each, at, raw in rows]
 
-    def _run(self, script: Script, names: Sequence[str], arguments: Sequence[_Argument]) -> Any:
-        """Run a script, without what redis-py does for every command beside sending it."""
-        words: Any = ("EVALSHA", script.sha, len(names), *names, *arguments)
-        command = hiredis.pack_command(words)
+    def _run(
+        self,
+        script: Script,
+        names: Sequence[str],
+        arguments: Sequence[_Argument],
+        *more: tuple[_Argument, ...],
+    ) -> list[Any]:
+        """Run a script and more commands, without what redis-py does beside sending them.
+
+        Returns:
+            Their replies, in order.
+        """
+        first = ("EVALSHA", script.sha, len(names), *names, *arguments)
+        commands = [hiredis.pack_command(cast(Any, each)) for each in (first, *more)]
         pool = self._redis.connection_pool
         connection: Any = pool.get_connection()
         try:
-            return connection.retry.call_with_retry(
-                lambda: _send(connection, command), lambda _: connection.disconnect()
+            replies: list[Any] = connection.retry.call_with_retry(
+                lambda: _send(connection, commands), lambda _: connection.disconnect()
             )
-        except NoScriptError:
-            return script(keys=names, args=arguments)
         finally:
             pool.release(connection)
+        if isinstance(replies[0], NoScriptError):
+            replies[0] = script(keys=names, args=arguments)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies
 
 
-def _send(connection: Any, command: bytes) -> Any:
-    connection.send_packed_command([command])
-    return connection.read_response()
+def _send(connection: Any, commands: Sequence[bytes]) -> list[Any]:
+    """Send commands together, and return their replies, or errors of Redis instead."""
+    connection.send_packed_command([b"".join(commands)])  # one write
+    replies = []
+    for _ in commands:
+        try:
+            replies.append(connection.read_response())
+        except ResponseError as error:  # the other replies must be read
+            replies.append(error)
+    return replies
 
 
 def _names(charge: Charge, record: KeyRecord | None) -> list[str]:

@@ -145,6 +145,17 @@ def test_a_lookup_that_succeeds_needs_one_round_trip(
     assert reads() - before == 2 + 1, "two lookups, and the question itself"
 
 
+def test_a_redis_that_has_lost_the_scripts_learns_them_again(
+    quick: FlaskClient, redis: Redis, secret: str
+) -> None:
+    for _ in range(2):
+        redis.script_flush()
+        items = quick.post("/v1/lookups", json=LISTS[0], headers=bearer(secret)).get_json()["items"]
+        assert [item["status"] for item in items] == ["done"]
+        found = quick.get(f"/v1/lookups/{HASH[:5]}", headers=bearer(secret)).get_json()
+        assert [each["hash"] for each in found["verdicts"]] == [HASH]
+
+
 def test_a_key_is_confirmed_with_every_lookup(
     quick: FlaskClient, redis: Redis, keys: KeyStore, secret: str
 ) -> None:
