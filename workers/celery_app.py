@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -118,14 +119,27 @@ def make_celery(settings: Settings, redis: Redis) -> Application:
     return celery
 
 
-class _ClosingChannel(redis_transport.Channel):
-    """A channel that can be closed when its Redis has gone.
+class _Channel(redis_transport.Channel):
+    """A channel with one client, that can be closed when its Redis has gone.
 
     A worker that loses its broker closes the channel and reconnects. But closing a channel that was
     waiting for a task fails (kombu 5.7), because it reads from the lost connection first. Then the
     transport is taken from the open channel, requeueing or acknowledging a task over it raises an
     AttributeError, and Celery ends the worker.
+
+    kombu makes a client for each message, which takes longer than to send it.
     """
+
+    @cached_property
+    def _client(self) -> Redis:
+        client: Redis = super()._create_client()  # type: ignore[misc]  # the stubs lack it
+        return client
+
+    def _create_client(self, *, asynchronous: bool = False) -> Redis:
+        if not asynchronous:
+            return self._client
+        client: Redis = super()._create_client(asynchronous=True)  # type: ignore[misc]
+        return client
 
     def close(self) -> None:
         """Close the channel; try again if it was waiting, because after a failure it is not."""
@@ -135,14 +149,14 @@ class _ClosingChannel(redis_transport.Channel):
             super().close()
 
 
-class SentinelChannel(_ClosingChannel, redis_transport.SentinelChannel):
+class SentinelChannel(_Channel, redis_transport.SentinelChannel):
     """The same for a Redis behind Sentinels."""
 
 
 class Transport(redis_transport.Transport):
     """The transport for one Redis."""
 
-    Channel = _ClosingChannel
+    Channel = _Channel
 
 
 class SentinelTransport(redis_transport.SentinelTransport):
