@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from threading import Event
 
-POLL_SECONDS = 1.0
-"""A waiting request should call `draining` at least this often."""
+POLL_SECONDS = 3.0
+"""A waiting request should call `draining` at least this often. To wake it for that takes the API a
+third of a millisecond, and with many clients each waits for seconds."""
 
 _draining = Event()
 
