@@ -108,6 +108,7 @@ class ReadinessCheck:
             model_version=self._model_version,
             thresholds=self._thresholds,
             workers=len(workers),
+            precisions=sorted({each.precision for each in workers if each.precision}),
             missing=missing,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -116,8 +116,11 @@ class Inference:
     def logit(self, name: str) -> float:
         """Return a member's mean logit over its views. A positive logit speaks for AI."""
         member = self._loaded.members[name]
-        features = [self._run(network)[0] for network in member.networks]
-        return float(np.mean(member.head(np.concatenate(features, axis=1))))
+        return float(np.mean(member.head(self.features(member.networks))))
+
+    def features(self, networks: Sequence[str]) -> Floats:
+        """Return the features of some networks side by side, shape (views, features)."""
+        return np.concatenate([self._run(network)[0] for network in networks], axis=1)
 
     def _run(self, name: str) -> list[Floats]:
         if name not in self._outputs:

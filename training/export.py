@@ -40,7 +40,8 @@ from models.manifest import (
 )
 from models.members import MEMBERS, NETWORKS, Member, Network
 from models.networks import PLAIN, Floats, Head, Inference, Loaded, LoadedMember, LoadedNetwork
-from models.runtime import Precision, Runtime
+from models.processor import Precision
+from models.runtime import Runtime
 from models.views import Pixels, prepare
 from training import metrics
 from training.clip_weights import fetch_file, load_clip, read_arrays

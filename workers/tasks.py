@@ -25,6 +25,7 @@ from redis import RedisError
 
 from models.ensemble import Ensemble
 from models.manifest import load_manifest
+from models.processor import fastest_precision, instructions
 from settings import Settings
 from workers.celery_app import make_celery
 from workers.fetching.client import Fetcher
@@ -97,7 +98,9 @@ class Worker:
             queues=tuple(queues),
             processes=settings.worker_processes,
             model_version=version,
+            precision=fastest_precision(instructions()),
         )
+        log.info("worker_starts", model_version=version, precision=self._record.precision)
         dispatcher = Dispatcher(self._stores, self.celery)
         hosts = HostLimiter(self._stores.redis)
         wait_queues = WaitQueues(hosts, self._stores, self.celery, dispatcher)

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from models.processor import Precision
+
 Missing = Literal["store", "broker", "worker", "weights"]
 
 
@@ -31,6 +33,9 @@ class Readiness(BaseModel):
     model_version: str = Field(description="The model version in use.")
     thresholds: LabelThresholds = Field(description="The thresholds of this model version.")
     workers: int = Field(description="Live workers.")
+    precisions: list[Precision] = Field(
+        description="In which arithmetic they compute, each once. Their processors decide it."
+    )
     missing: list[Missing] = Field(
         description="Empty when ready. `worker`: no worker with this model version serves checks."
     )

@@ -33,6 +33,7 @@ READY = {
     "model_version": VERSION,
     "thresholds": {"real": THRESHOLDS.real, "ai": THRESHOLDS.ai},
     "workers": 1,
+    "precisions": ["int8"],
     "missing": [],
 }
 
@@ -43,6 +44,7 @@ def lives(redis: Redis, **more: object) -> None:
         "queues": ("interactive",),
         "processes": 2,
         "model_version": VERSION,
+        "precision": "int8",
     }
     WorkerRegistry(redis).heartbeat(WorkerRecord.model_validate(record | more))
 
@@ -57,6 +59,16 @@ def test_it_is_ready_when_a_worker_serves_people(client: FlaskClient, redis: Red
     status, found = readiness(client)
     assert status == 200
     assert found == READY
+
+
+def test_it_says_in_which_arithmetic_workers_compute(client: FlaskClient, redis: Redis) -> None:
+    lives(redis)
+    lives(redis, name="b")
+    lives(redis, name="c", precision="f32")
+    lives(redis, name="of an older Assay", precision=None)
+    found = readiness(client)[1]
+    assert found["workers"] == 4
+    assert found["precisions"] == ["f32", "int8"]
 
 
 @pytest.mark.parametrize(

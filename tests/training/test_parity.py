@@ -94,4 +94,5 @@ def test_the_fastest_precision_is_near_the_exact_one(exact: Loaded) -> None:
     for name in PHOTOGRAPHS:
         image = prepare(np.asarray(photograph(name)))
         close, near = (sigmoid(Inference(image, each).logit("clip")) for each in (exact, fast))
-        assert near == pytest.approx(close, abs=0.03)
+        # 8-bit activations move logits by .16 (training/README.md). Three times that is .12 here.
+        assert near == pytest.approx(close, abs=0.12)

@@ -8,6 +8,7 @@ from typing import cast
 from pydantic import BaseModel, ConfigDict
 from redis import Redis
 
+from models.processor import Precision
 from workers.scheduling.queues import Queue
 from workers.storage import keys
 
@@ -25,6 +26,8 @@ class WorkerRecord(BaseModel):
     processes: int
     """How many processes run its tasks."""
     model_version: str
+    precision: Precision | None = None
+    """The arithmetic of its networks. None: a worker of an older Assay, which does not tell."""
 
     @property
     def machine(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from werkzeug import Request, Response
 
 from backend.processes import environment
 from models.errors import ErrorCode
+from models.processor import fastest_precision, instructions
 from models.verdict import ItemError
 from settings import Settings
 from tests.conftest import hits, until
@@ -115,6 +117,19 @@ def test_no_process_of_a_worker_loads_tensorflow(
         # By folder: the runtime has readers for the formats of both among its own libraries.
         loaded = [each.path for each in process.memory_maps()]
         assert not [path for path in loaded if re.search("-packages/(tensorflow|torch)/", path)]
+
+
+def test_a_worker_tells_in_which_arithmetic_its_processor_computes(
+    last: Last, settings: Settings, stores: Stores, tmp_path: Path
+) -> None:
+    last.stop()
+    log = tmp_path / "worker.log"
+    with a_worker(settings, stores, log):
+        (record,) = stores.workers.live()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    (started,) = (line for line in lines if line["event"] == "worker_starts")
+
+    assert record.precision == started["precision"] == fastest_precision(instructions())
 
 
 @pytest.mark.parametrize(("queue", "niceness"), [("bulk", NICENESS), ("interactive", 0)])
