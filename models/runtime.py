@@ -27,8 +27,8 @@ THREADS = min(2, os.cpu_count() or 1)
 
 GROUP = 192
 """Activations that share a scale when they are rounded to 8 bits: a quarter of a token of CLIP's.
-With the whole token, the error of the logits doubles and the time is the same within 2 %. With
-128, it is 5 % slower. Both are in ``training/README.md``."""
+With the whole token, the error of the logits doubles, and the time is the same within 2 %. With
+128, it is 5 % slower (``training/README.md``)."""
 
 
 class Runtime:

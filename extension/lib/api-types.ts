@@ -956,6 +956,11 @@ export interface components {
              */
             workers: number;
             /**
+             * Precisions
+             * @description In which arithmetic they compute, each once. Their processors decide it.
+             */
+            precisions: ("f32" | "bf16" | "int8")[];
+            /**
              * Missing
              * @description Empty when ready. `worker`: no worker with this model version serves checks.
              */
