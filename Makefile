@@ -69,6 +69,7 @@ api-types: $(PYTHON_READY) $(NODE_READY) ## Generate the extension's types from 
 .PHONY: bench
 bench: $(PYTHON_READY) ## Measure Assay against the bare machine
 	.venv/bin/python -m bench.inference
+	.venv/bin/python -m bench.decoding
 	.venv/bin/python -m bench.bulk_scan
 	.venv/bin/python -m bench.cached_lookups
 	.venv/bin/python -m bench.cached_lookups --urls 10

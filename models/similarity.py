@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from models.views import Pixels
+from models.views import Pixels, reduce_blocks
 
 _SIDE = 32
 """Pixels of the thumbnail whose frequencies are taken."""
@@ -38,9 +38,12 @@ def perceptual_hash(pixels: Pixels) -> int | None:
     Returns:
         None if the image is almost of one colour. Such images all have similar hashes.
     """
-    # Reduced by a whole factor first, a photograph of 12 megapixels takes a tenth of the time.
-    small = Image.fromarray(pixels).resize(
-        (_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0
+    # Reduced to three times the thumbnail's size first, a photograph of 12 megapixels takes a tenth
+    # of the time. Pillow's `reducing_gap` does the same, but on a copy of the whole image.
+    height, width, _ = pixels.shape
+    across, down = (max(1, side // (3 * _SIDE)) for side in (width, height))
+    small = reduce_blocks(pixels, (across, down)).resize(
+        (_SIDE, _SIDE), Image.Resampling.LANCZOS, box=(0, 0, width / across, height / down)
     )
     thumbnail = np.asarray(small.convert("L"), np.float64)
     if thumbnail.std() < _LEAST_CONTRAST:

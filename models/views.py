@@ -29,7 +29,7 @@ _REDUCED = 2 * LARGEST
 """Integer reduction stops at this short side. The finer filter does the last factor of two."""
 
 _STRIP = 256
-"""Rows of the reduced image per step. Limits the memory for a huge image."""
+"""Rows of the image that are reduced at a time. Limits the memory for a huge image."""
 
 Pixels = NDArray[np.uint8]
 
@@ -146,7 +146,8 @@ def prepare(pixels: Pixels) -> Image.Image:
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise ValueError(f"expected (height, width, 3) uint8, got {pixels.shape} {pixels.dtype}")
-    image = _reduce(pixels)
+    factor = max(1, min(pixels.shape[:2]) // _REDUCED)
+    image = reduce_blocks(pixels, (factor, factor))
     scale = LARGEST / min(image.size)
     if scale >= 1:
         return image
@@ -155,17 +156,20 @@ def prepare(pixels: Pixels) -> Image.Image:
     return image.resize(size, Image.Resampling.HAMMING)
 
 
-def _reduce(pixels: Pixels) -> Image.Image:
-    """Reduce a large image by an integer factor k: each pixel is the mean of k × k pixels.
+def reduce_blocks(pixels: Pixels, factors: tuple[int, int]) -> Image.Image:
+    """Reduce an image so that each pixel is the mean of a block.
 
     It is fast. It works in strips, so there is no second copy of a 40-megapixel array.
+
+    Args:
+        pixels: shape (height, width, 3).
+        factors: width and height of a block.
     """
-    factor = min(pixels.shape[:2]) // _REDUCED
-    if factor < 2:
+    if factors == (1, 1):
         return Image.fromarray(pixels)
-    rows = _STRIP * factor
+    rows = max(1, _STRIP // factors[1]) * factors[1]
     strips = [
-        np.asarray(Image.fromarray(pixels[top : top + rows]).reduce(factor))
+        np.asarray(Image.fromarray(pixels[top : top + rows]).reduce(factors))
         for top in range(0, len(pixels), rows)
     ]
     return Image.fromarray(np.concatenate(strips))

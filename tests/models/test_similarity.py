@@ -29,6 +29,16 @@ def test_the_hash_is_that_of_imagehash(name: str) -> None:
     assert distance(hash_of(photograph(name)), expected) <= 2
 
 
+@pytest.mark.parametrize("size", [(4000, 3000), (97, 3001), (700, 64)])
+def test_a_large_image_is_reduced_as_pillow_does_it(size: tuple[int, int]) -> None:
+    """Hashes that are stored stay those of their images."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    image = Image.fromarray(noise).resize(size)
+    thumbnail = image.resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+    assert hash_of(image) == int(str(imagehash.phash(thumbnail)), 16)
+
+
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_copies_are_similar(name: str) -> None:
     image = photograph(name)
