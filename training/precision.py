@@ -34,7 +34,7 @@ from training.metrics import Floats
 from training.paths import Paths, add_arguments
 from training.recipes import SHIPPED, Groups
 
-MOST = 4
+MOST = 8
 """Images per source and label."""
 
 _HEAD = """\

@@ -93,7 +93,7 @@ def test_the_command_says_what_changes(
     precision.main()
     written = (tmp_path / "precision.md").read_text()
 
-    assert "--base f32 --other int8 --most 4" in written
+    assert "--base f32 --other int8 --most 8" in written
     for row in ("`clip_shallow`, folds", "`clip`, kinds", "`f32`", "`int8`"):
         assert f"| {row} |" in written
     assert "of the labels change" in written
