@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models import networks
+from models.explain import PartMap, judge_windows, map_patches
 from models.manifest import WEIGHTS, Manifest, Stage, Thresholds, load_manifest
 from models.networks import Inference, Loaded
 from models.verdict import LEANS, DecidedBy, Evidence, Label
@@ -98,6 +99,22 @@ class Ensemble:
             return logit
 
         return decide(self._manifest, self._cascade_mode, ask)
+
+    def map_parts(self, pixels: Pixels) -> PartMap:
+        """Return where an image looks AI-made; see `models.explain`.
+
+        Args:
+            pixels: upright sRGB, shape (height, width, 3), uint8.
+
+        Raises:
+            ValueError: the array has another shape or type.
+        """
+        parts = self._loaded.parts
+        if parts is None:
+            return judge_windows(pixels, lambda window: self.classify(window).probability)
+        (network,) = parts.networks
+        tokens = Inference(prepare(pixels), self._loaded).tokens(network)
+        return map_patches(tokens, parts.head)
 
 
 def decide(

@@ -99,6 +99,13 @@ class MemberRecord(_Record):
     )
 
 
+class PartsRecord(FilesRecord):
+    """The head of the map of parts."""
+
+    network: str = Field(description="It reads this network's tokens.")
+    training: dict[str, Any] = Field(default_factory=dict, description="What it was fitted to.")
+
+
 class Thresholds(_Record):
     """Two thresholds on a probability: ``real`` below the first, ``ai`` from the second on."""
 
@@ -134,6 +141,7 @@ class Manifest(_Record):
     released: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day of the export.")
     networks: tuple[NetworkRecord, ...] = Field(min_length=1)
     members: tuple[MemberRecord, ...] = Field(min_length=1)
+    parts: PartsRecord | None = Field(default=None, description="None until it is fitted.")
     light: Stage = Field(description="The light members.")
     stages: tuple[Stage, ...] = Field(min_length=1, description="The stages of the strong members.")
 
@@ -163,13 +171,16 @@ class Manifest(_Record):
         return [member for member in self.members if member.name in names]
 
     def files_for(self, mode: CascadeMode) -> dict[str, FilesRecord]:
-        """Return the files that a cascade mode needs, by the network's or the member's name."""
+        """Return the files that a cascade mode needs, by the name of what they are for."""
         members = self.members_for(mode)
         names = {name for member in members for name in member.networks}
         files: dict[str, FilesRecord] = {
             network.name: network for network in self.networks if network.name in names
         }
-        return files | {member.name: member.head for member in members if member.head}
+        files |= {member.name: member.head for member in members if member.head}
+        if self.parts and self.parts.network in names:
+            files["parts"] = self.parts
+        return files
 
     def version_for(self, mode: CascadeMode) -> str:
         """Return the model version for verdicts of a cascade mode."""

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.manifest import FilesRecord, Manifest, MemberRecord, NetworkRecord, WeightsError
+from models.manifest import (
+    FilesRecord,
+    Manifest,
+    MemberRecord,
+    NetworkRecord,
+    PartsRecord,
+    WeightsError,
+)
 from models.members import MEMBERS, NETWORKS
 from models.runtime import THREADS, Runtime
 from models.views import Pixels, View
@@ -93,10 +100,18 @@ class LoadedMember:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Networks and members, by name. Do not share them between threads."""
+    """Networks and members, by name. Do not share them between threads.
+
+    Args:
+        networks: by name.
+        members: by name.
+        parts: the network whose tokens the map of parts is made of, and the head that reads them.
+            None: there is no such head, or its network is not loaded.
+    """
 
     networks: Mapping[str, LoadedNetwork]
     members: Mapping[str, LoadedMember]
+    parts: LoadedMember | None = None
 
 
 class Inference:
@@ -121,6 +136,11 @@ class Inference:
     def features(self, networks: Sequence[str]) -> Floats:
         """Return the features of some networks side by side, shape (views, features)."""
         return np.concatenate([self._run(network)[0] for network in networks], axis=1)
+
+    def tokens(self, name: str) -> Floats:
+        """Return a network's tokens, shape (tokens, width)."""
+        tokens: Floats = self._run(name)[1][0]
+        return tokens
 
     def _run(self, name: str) -> list[Floats]:
         if name not in self._outputs:
@@ -159,6 +179,9 @@ def load(
             if record.name in used
         },
         {member.name: _member(directory, member) for member in members},
+        _parts(directory, manifest.parts)
+        if manifest.parts and manifest.parts.network in used
+        else None,
     )
 
 
@@ -184,6 +207,10 @@ def _member(directory: Path, record: MemberRecord) -> LoadedMember:
     if member is None or member.networks != record.networks:
         raise WeightsError(f"the manifest lists an unknown member: {record.name}")
     return LoadedMember(record.networks, _head(directory, record.head) if record.head else PLAIN)
+
+
+def _parts(directory: Path, record: PartsRecord) -> LoadedMember:
+    return LoadedMember((record.network,), _head(directory, record))
 
 
 def _head(directory: Path, record: FilesRecord) -> Head:

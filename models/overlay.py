@@ -24,7 +24,7 @@ _COLOURS = np.array(
 """The map cividis at 0, 1/4, … 1: blue to yellow, in steps that look the same to people with and
 without colour vision deficiency (Nuñez et al., 10.1371/journal.pone.0199239)."""
 _INK, _PAPER = (20, 20, 20), (255, 255, 255)
-_CAPTION = "How AI-made each part looks when it is judged alone. A hint, not proof."
+_CAPTION = "How AI-made each part looks. A hint, not proof."
 
 
 def draw(pixels: Pixels, parts: PartMap) -> bytes:
@@ -32,7 +32,7 @@ def draw(pixels: Pixels, parts: PartMap) -> bytes:
 
     Args:
         pixels: upright sRGB, shape (height, width, 3), uint8.
-        parts: from ``models.explain.judge_parts``.
+        parts: from ``Ensemble.map_parts``.
 
     Returns:
         A PNG. Its longer side has at most ``LONGEST`` pixels.
@@ -47,7 +47,7 @@ def paint(pixels: Pixels, parts: PartMap) -> Image.Image:
     image = Image.fromarray(pixels)
     image.thumbnail((LONGEST, LONGEST - _LEGEND))
     grey = np.asarray(image.convert("L"), np.float64)[..., None]
-    # Between the cells' centres the map is interpolated, as its windows overlap.
+    # Between the cells' centres the map is interpolated, as neighbouring parts overlap.
     smooth = Image.fromarray(parts).resize(image.size, Image.Resampling.BILINEAR)
     mixed = (1 - _STRENGTH) * grey + _STRENGTH * _coloured(np.asarray(smooth))
     size = (max(_NARROWEST, image.width), image.height + _LEGEND)

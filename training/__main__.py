@@ -18,6 +18,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
     *(("train", "--config", str(config)) for config in CONFIGS),
     ("export",),
     ("calibrate",),
+    ("parts",),
     ("contributions",),
     ("evaluate", "--test"),
     ("report",),

@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 from models.ensemble import Ensemble, combine
 from models.evidence import find_evidence
-from models.explain import PartMap, judge_parts
 from models.image import decode
 from models.overlay import draw
 from models.report_pictures import LONGEST_IN_ROW, small_copy, small_map
 from models.similarity import perceptual_hash
 from models.verdict import ImageFacts, Verdict
-from models.views import Pixels
 
 DIGITS = 4
 """Digits of probabilities; further ones mean nothing."""
@@ -69,7 +67,7 @@ def explain(data: bytes, ensemble: Ensemble) -> bytes:
         models.errors.ImageError: the bytes are not an image that can be classified.
     """
     pixels = decode(data).pixels
-    return draw(pixels, _map(pixels, ensemble))
+    return draw(pixels, ensemble.map_parts(pixels))
 
 
 class Pictures(NamedTuple):
@@ -91,7 +89,7 @@ def illustrate(data: bytes, ensemble: Ensemble) -> Pictures:
         models.errors.ImageError: the bytes are not an image that can be classified.
     """
     pixels = decode(data).pixels
-    return Pictures(small_copy(pixels), small_map(pixels, _map(pixels, ensemble)))
+    return Pictures(small_copy(pixels), small_map(pixels, ensemble.map_parts(pixels)))
 
 
 def thumbnail(data: bytes) -> bytes:
@@ -101,7 +99,3 @@ def thumbnail(data: bytes) -> bytes:
         models.errors.ImageError: the bytes are not an image that can be classified.
     """
     return small_copy(decode(data).pixels, LONGEST_IN_ROW)
-
-
-def _map(pixels: Pixels, ensemble: Ensemble) -> PartMap:
-    return judge_parts(pixels, lambda part: ensemble.classify(part).probability)
