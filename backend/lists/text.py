@@ -61,16 +61,18 @@ class Limits:
 def encoding_of(head: bytes) -> str:
     """Return the encoding: by the byte order mark, else UTF-16 by its zeros, else UTF-8.
 
-    In UTF-16 every character of a URL has a zero byte, all of them in odd places or all in even
-    ones; so a quarter of all pairs must have one, and ten times as many in one place as in the
-    other.
+    In UTF-16 every ASCII character is a pair of itself and a zero byte. In a list of URLs a quarter
+    of all pairs must be such, and ten times as many in one order as in the other. Zeros beside
+    other bytes say nothing: an emoji can have them too.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    if max(even, odd) * 8 >= len(head) and max(even, odd) > 10 * min(even, odd):
-        return "utf-16-le" if odd > even else "utf-16-be"
+    pairs = list(zip(head[::2], head[1::2], strict=False))
+    little = sum(0 < first < 128 and second == 0 for first, second in pairs)
+    big = sum(first == 0 and 0 < second < 128 for first, second in pairs)
+    if max(little, big) * 4 >= len(pairs) > 0 and max(little, big) > 10 * min(little, big):
+        return "utf-16-le" if little > big else "utf-16-be"
     return "utf-8"
 
 

@@ -18,6 +18,8 @@ from tests.backend.lists.reading import by_file, by_http
 
 TEXT = st.text("abz09é日😀 .-_~%&=+,;|'\"#()[]{}<>?/:@", max_size=20)
 URL = TEXT.map(lambda text: f"https://h.example/{text}z")
+EMOJI = f"https://h.example/{20 * '😀'}z"
+"""In UTF-16 each of these emoji has a zero byte, where ASCII has none."""
 NOTE = st.one_of(TEXT.map(str.strip), st.sampled_from(["", "two\nlines"]))
 ENCODINGS = {
     "utf-8": b"",
@@ -40,6 +42,8 @@ def encoded(text: str, edition: tuple[str, bytes]) -> bytes:
 
 
 @given(urls=st.lists(URL, min_size=1), end=LINE_ENDS, preface=PREFACE, edition=EDITIONS)
+@example(urls=[EMOJI], end="\n", preface=[], edition=("utf-16-le", b""))
+@example(urls=[EMOJI], end="\n", preface=[], edition=("utf-16-be", b""))
 def test_plain_text_gives_exactly_its_urls(
     urls: list[str], end: str, preface: list[str], edition: tuple[str, bytes]
 ) -> None:
