@@ -16,7 +16,7 @@ from models.members import MEMBERS
 from models.quality import Quality
 from tests.pictures import photograph
 from tests.training.small_network import ENCODER_WIDTH, make_narrow, make_small
-from training import audits, calibrate, export, features, kinds, recipes
+from training import audits, calibrate, export, features, kinds, parts, recipes
 from training.__main__ import STEPS
 from training.paths import Paths
 from training.train import Config, train
@@ -50,6 +50,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "FOLDS", 2)
     monkeypatch.setattr(calibrate, "FOLDS", 4)  # One source each, so both labels are always left.
     monkeypatch.setattr(audits, "PERMUTATIONS", 4)
+    monkeypatch.setattr(parts, "IMAGES", 4)
+    monkeypatch.setattr(parts, "PATCHES", 8)
     monkeypatch.setattr(kinds, "read", lambda: KINDS)
 
 
@@ -74,7 +76,7 @@ def test_the_road_leads_from_images_to_a_report(
         "report": ["--weights", weights, "--report", folder],
     }
     places |= dict.fromkeys(("contributions", "evaluate"), places["report"])
-    places |= {"calibrate": places["export"]}
+    places |= dict.fromkeys(("calibrate", "parts"), places["export"])
     for module, *options in STEPS:
         if module == "train":
             train(CONFIG, paths)
@@ -85,7 +87,8 @@ def test_the_road_leads_from_images_to_a_report(
     figures = json.loads((folder / "metrics.json").read_text())
     counts = figures["tiers"]["clean"]["modern"]["labels"]["counts"]
     text = (folder / "report.md").read_text()
-    result = Ensemble.load(weights).classify(np.asarray(photograph()))
+    ensemble = Ensemble.load(weights)
+    result = ensemble.classify(np.asarray(photograph()))
 
     assert figures["split"] == "test"
     assert sum(counts["ai"].values()) == sum(counts["real"].values()) == 4
@@ -100,3 +103,4 @@ def test_the_road_leads_from_images_to_a_report(
         if path.suffix == ".png" or path.name in ("contributions.md", "training-cnn.csv")
     }
     assert set(result.members) <= {"clip_shallow", "clip"}
+    assert ensemble.map_parts(np.asarray(photograph())).shape == (4, 4)

@@ -68,7 +68,7 @@ def test_a_sheet_has_all_that_a_case_folder_needs() -> None:
 
     assert report.source.encode().startswith(OPENING)
     for part in (
-        *("A smaller copy of the image", "Each part was judged"),
+        *("A smaller copy of the image", "often misses a generated part"),
         *("Likely AI", "93%", "https://example.com/a.jpg", "ab" * 32, "cd" * 32),
         *("Made by a model.", "signer: Example Corp", "says AI, signed by Example Corp"),
         *("none found", "640 × 480 pixels, JPEG", "2 Jan 2026, 03:04 UTC"),
