@@ -540,6 +540,8 @@ def test_the_keyboard_alone_checks_an_image_a_file_and_a_list(
     console: Console, site: HTTPServer, tmp_path: Path
 ) -> None:
     page = console.open()
+    # A listener makes Chromium report choosers. Added just before the key, it may be too late.
+    page.on("filechooser", lambda _: None)
     keys = page.keyboard
 
     def tab_to(name: str) -> None:
