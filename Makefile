@@ -46,7 +46,7 @@ PYTEST := .venv/bin/pytest --dist loadfile --no-loadscope-reorder
 .PHONY: test
 test: ## Run every check and every test
 	@$(MAKE) $(IN_PARALLEL) $(LINT) test-extension test-programs
-	$(PYTEST) -n $$((3 * $(CORES)))
+	$(PYTEST) -n $$((5 * $(CORES) / 2))
 
 .PHONY: check
 check: ## Run lint and the quick tests, while working
