@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
-from sklearn.linear_model import LogisticRegression
 
 from models import networks
 from models.explain import with_neighbours
 from models.manifest import WEIGHTS, PartsRecord, digest, load_manifest
-from models.networks import Floats, Head, Inference
+from models.networks import Floats, Inference
 from models.views import Pixels, prepare
 from training.composites import Composite, paste
 from training.datasets import packs
 from training.export import write
 from training.features import save_array
 from training.paths import Paths, add_arguments
+from training.recipes import regress
 
 NETWORK, MEMBER = "clip_lower", "clip_shallow"
 """Whose tokens the head reads, and the member that this network is loaded for."""
@@ -92,20 +92,6 @@ def read(maker: Maker, number: int, loaded: networks.Loaded) -> tuple[Floats, ND
     return known[some], np.where(inside, part, into)[some]
 
 
-def fit(known: Floats, ai: NDArray[np.bool_]) -> Head:
-    """Fit the head.
-
-    Args:
-        known: what it reads, shape (patches, width).
-        ai: shape (patches,).
-    """
-    mean, deviation = known.mean(axis=0), known.std(axis=0)
-    regression = LogisticRegression(C=STRENGTH, max_iter=400, tol=1e-3)
-    regression.fit((known - mean) / deviation, ai)
-    weights = regression.coef_[0] / deviation
-    return Head(weights.astype(np.float32), float(regression.intercept_[0] - weights @ mean))
-
-
 def gather(paths: Paths, weights: Path) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
     """Yield what `read` returns for each made image, and keep it in a file."""
     folder = paths.run("parts")
@@ -130,7 +116,7 @@ def main() -> None:
     add_arguments(parser)
     options = parser.parse_args()
     known, ai = zip(*gather(Paths.of(options), options.weights), strict=True)
-    content = fit(np.concatenate(known), np.concatenate(ai)).to_bytes()
+    content = regress(np.concatenate(known), np.concatenate(ai), STRENGTH).to_bytes()
     record = PartsRecord(
         file="parts.npy",
         sha256=digest(content),

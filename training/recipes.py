@@ -86,11 +86,27 @@ def joined(parts: Sequence[Features]) -> Features:
 def fit(known: Features, strength: float = STRENGTH) -> Head:
     """Fit a logistic regression to all rows. Each source and label has the same weight."""
     sample_weight = packs.weights(known.examples)
-    scaler = StandardScaler().fit(known.values)
+    ai = np.array([example.ai for example in known.examples])
+    return regress(known.values, ai, strength, sample_weight / sample_weight.mean())
+
+
+def regress(
+    values: NDArray[np.floating],
+    ai: NDArray[np.bool_],
+    strength: float,
+    sample_weight: NDArray[np.float64] | None = None,
+) -> Head:
+    """Fit a logistic regression on standardised values, as a head that reads plain ones.
+
+    Args:
+        values: shape (rows, features).
+        ai: shape (rows,).
+        strength: inverse regularisation strength.
+        sample_weight: shape (rows,). None: each row has the same weight.
+    """
+    scaler = StandardScaler().fit(values)
     regression = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(
-        scaler.transform(known.values),
-        [example.ai for example in known.examples],
-        sample_weight=sample_weight / sample_weight.mean(),
+        scaler.transform(values), ai, sample_weight=sample_weight
     )
     weights = regression.coef_[0] / scaler.scale_
     intercept = float(regression.intercept_[0] - weights @ scaler.mean_)
